@@ -1,0 +1,385 @@
+//! The shared handle: the machine behind a lock, and one word in front of it that answers for the healthy.
+//!
+//! The word is written under the lock and read without it. It says all that an admission needs to know while the
+//! circuit is closed or open, and all that a success needs to know while the window holds nothing but successes;
+//! each such answer takes effect at the moment of the load. Everything else takes the lock.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::rngs::SmallRng;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::config::CircuitBuilder;
+use super::permit::Permit;
+use super::state::{Gate, Machine, Now, Rules, State, Ticket, Transition, Window};
+use crate::error::Rejection;
+use crate::sync::{AtomicU64, Mutex, OnceLock, Ordering, PoisonError};
+use crate::window::{Outcome, Tally};
+
+/// A circuit: the shared, named state of one callee. Cheap to clone; all clones are the same circuit.
+///
+/// Give it to a [`CircuitBreakerLayer`](super::CircuitBreakerLayer), and keep a clone to look at it and to switch it
+/// by hand. Without tower, [`acquire`](Self::acquire) a [`Permit`] for each call.
+#[derive(Clone)]
+pub struct Circuit {
+    inner: Arc<Shared>,
+}
+
+/// A look at a [`Circuit`], all of it from one moment.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Snapshot {
+    /// The name it was built with.
+    pub name: Arc<str>,
+    /// What it is doing.
+    pub state: State,
+    /// The calls behind the state: in the window, while closed; the probes that have answered, half-open; the calls
+    /// that opened it, while open.
+    pub tally: Tally,
+}
+
+pub(super) struct Shared {
+    name: Arc<str>,
+    word: AtomicU64,
+    /// What the word counts time from.
+    origin: Instant,
+    slow_after: Option<Duration>,
+    machine: Mutex<Machine>,
+    /// Made when somebody first subscribes.
+    states: OnceLock<watch::Sender<State>>,
+}
+
+/// The word: three bits of kind below, the rest as the kind says.
+mod word {
+    use super::{Duration, Gate, Instant, State, Ticket};
+
+    const KIND: u64 = 0b111;
+    /// Above the kind: one bit, whether the window holds only successes; then the ticket.
+    const CLOSED: u64 = 0;
+    const OBSERVE_ONLY: u64 = 1;
+    const ALL_SUCCESS: u64 = 0b1000;
+    const TICKET_SHIFT: u32 = 4;
+    /// Above the kind: until when, in nanoseconds from the origin.
+    const OPEN: u64 = 2;
+    const UNTIL_SHIFT: u32 = 3;
+    /// 73 years after the origin: later than anyone waits, so it stands for never.
+    const NEVER: u64 = u64::MAX >> UNTIL_SHIFT;
+    /// Nothing above the kind.
+    const HALF_OPEN: u64 = 3;
+    const FORCED_OPEN: u64 = 4;
+    const FORCED_CLOSED: u64 = 5;
+
+    pub(super) enum Admission {
+        Pass(Ticket),
+        PassUnseen,
+        RejectUntil(Option<Duration>),
+        Ask,
+    }
+
+    pub(super) fn of(state: State, gate: Gate, origin: Instant) -> u64 {
+        let kind = match state {
+            State::Closed => CLOSED,
+            State::ObserveOnly => OBSERVE_ONLY,
+            State::Open => OPEN,
+            State::HalfOpen => HALF_OPEN,
+            State::ForcedOpen => FORCED_OPEN,
+            State::ForcedClosed => FORCED_CLOSED,
+        };
+        kind | match gate {
+            Gate::Pass { ticket, all_success } => ticket << TICKET_SHIFT | if all_success { ALL_SUCCESS } else { 0 },
+            Gate::RejectUntil(until) if kind == OPEN => {
+                let nanos = until.map_or(u128::MAX, |until| until.saturating_duration_since(origin).as_nanos());
+                u64::try_from(nanos).unwrap_or(NEVER).min(NEVER) << UNTIL_SHIFT
+            }
+            Gate::RejectUntil(_) | Gate::PassUnseen | Gate::Ask => 0,
+        }
+    }
+
+    #[inline]
+    pub(super) fn admission(word: u64) -> Admission {
+        match word & KIND {
+            CLOSED | OBSERVE_ONLY => Admission::Pass(word >> TICKET_SHIFT),
+            OPEN => {
+                let until = word >> UNTIL_SHIFT;
+                Admission::RejectUntil((until != NEVER).then(|| Duration::from_nanos(until)))
+            }
+            FORCED_OPEN => Admission::RejectUntil(None),
+            FORCED_CLOSED => Admission::PassUnseen,
+            _ => Admission::Ask,
+        }
+    }
+
+    /// Whether a success with this ticket changes nothing.
+    #[inline]
+    pub(super) fn absorbs_success(word: u64, ticket: Ticket) -> bool {
+        word & !OBSERVE_ONLY == ticket << TICKET_SHIFT | ALL_SUCCESS
+    }
+
+    /// Whether an answer with this ticket may still count.
+    #[inline]
+    pub(super) fn may_count(word: u64, ticket: Ticket) -> bool {
+        match word & KIND {
+            CLOSED | OBSERVE_ONLY => word >> TICKET_SHIFT == ticket,
+            HALF_OPEN => true,
+            _ => false,
+        }
+    }
+
+    pub(super) fn state(word: u64) -> State {
+        match word & KIND {
+            CLOSED => State::Closed,
+            OBSERVE_ONLY => State::ObserveOnly,
+            OPEN => State::Open,
+            FORCED_OPEN => State::ForcedOpen,
+            FORCED_CLOSED => State::ForcedClosed,
+            _ => State::HalfOpen,
+        }
+    }
+}
+
+impl Circuit {
+    /// Starts a circuit. The name goes into events and rejections: one name for each callee.
+    pub fn builder(name: impl Into<Arc<str>>) -> CircuitBuilder {
+        CircuitBuilder::new(name.into())
+    }
+
+    pub(super) fn new(name: Arc<str>, rules: Rules, window: Window) -> Self {
+        let origin = Instant::now();
+        let slow_after = rules.slow_calls.map(|slow| slow.threshold);
+        let machine = Machine::new(rules, window, rand::make_rng::<SmallRng>());
+        let word = word::of(machine.state(), machine.gate(), origin);
+        Self {
+            inner: Arc::new(Shared {
+                name,
+                word: AtomicU64::new(word),
+                origin,
+                slow_after,
+                machine: Mutex::new(machine),
+                states: OnceLock::new(),
+            }),
+        }
+    }
+
+    /// The name it was built with.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    /// What it is doing. Open becomes half-open on the first request after the wait, not before.
+    #[must_use]
+    pub fn state(&self) -> State {
+        word::state(self.inner.word.load(Ordering::Relaxed))
+    }
+
+    /// Its state and the calls behind it, from one moment.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let (state, tally) = self.inner.locked(|machine, now| (machine.state(), machine.tally(now)));
+        Snapshot { name: Arc::clone(&self.inner.name), state, tally }
+    }
+
+    /// A receiver that always holds the latest state, and wakes when it changes. States that pass in between two
+    /// looks are not kept.
+    #[must_use]
+    pub fn subscribe(&self) -> watch::Receiver<State> {
+        let sender = self.inner.states.get_or_init(|| watch::Sender::new(self.state()));
+        let receiver = sender.subscribe();
+        // It may have changed between the look at it and the sender's being there for all to see.
+        self.inner.publish(sender);
+        receiver
+    }
+
+    /// Asks to make one call. What layers do for every request, for code without a service.
+    ///
+    /// ```
+    /// use windbreak::{Circuit, Effect, Failure, Verdict};
+    ///
+    /// # fn query() -> Result<u32, ()> { Ok(7) }
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let database = Circuit::builder("database").build()?;
+    ///
+    /// let permit = database.acquire()?;
+    /// let answer = query();
+    /// permit.record(match answer {
+    ///     Ok(_) => Verdict::Success,
+    ///     Err(_) => Verdict::Failure(Failure::new(Effect::Unknown)),
+    /// });
+    /// assert_eq!(database.snapshot().tally.calls, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection::CircuitOpen`] if the circuit does not let the call pass.
+    #[inline]
+    pub fn acquire(&self) -> Result<Permit, Rejection> {
+        match word::admission(self.inner.word.load(Ordering::Relaxed)) {
+            word::Admission::Pass(ticket) => Ok(self.permit(Some(ticket))),
+            admission => self.acquire_slowly(&admission),
+        }
+    }
+
+    #[cold]
+    fn acquire_slowly(&self, admission: &word::Admission) -> Result<Permit, Rejection> {
+        let left = match *admission {
+            word::Admission::Pass(ticket) => return Ok(self.permit(Some(ticket))),
+            word::Admission::PassUnseen => return Ok(self.permit(None)),
+            word::Admission::RejectUntil(None) => Err(None),
+            word::Admission::RejectUntil(Some(until)) => match until.saturating_sub(self.inner.origin.elapsed()) {
+                Duration::ZERO => Ok(()),
+                left => Err(Some(left)),
+            },
+            word::Admission::Ask => Ok(()),
+        };
+        let ticket = match left {
+            Ok(()) => self.inner.locked(Machine::acquire),
+            Err(retry_after) => Err(retry_after),
+        };
+        match ticket {
+            Ok(ticket) => Ok(self.permit(ticket)),
+            Err(retry_after) => Err(self.rejection(retry_after)),
+        }
+    }
+
+    #[inline]
+    fn permit(&self, ticket: Option<Ticket>) -> Permit {
+        Permit::new(Arc::clone(&self.inner), ticket)
+    }
+
+    fn rejection(&self, retry_after: Option<Duration>) -> Rejection {
+        Rejection::CircuitOpen { name: Arc::clone(&self.inner.name), retry_after }
+    }
+
+    /// The rejection of a request whose service was not asked whether it is ready, because the circuit was open.
+    pub(super) fn reject_unasked(&self) -> Rejection {
+        let retry_after = match word::admission(self.inner.word.load(Ordering::Relaxed)) {
+            word::Admission::RejectUntil(until) => until.map(|until| until.saturating_sub(self.inner.origin.elapsed())),
+            // It has moved on since: the next request is asked anew.
+            word::Admission::Pass(_) | word::Admission::PassUnseen => Some(Duration::ZERO),
+            word::Admission::Ask => None,
+        };
+        self.rejection(retry_after)
+    }
+
+    /// Whether a request would be rejected now.
+    #[inline]
+    pub(super) fn would_refuse(&self) -> bool {
+        match word::admission(self.inner.word.load(Ordering::Relaxed)) {
+            word::Admission::Pass(_) | word::Admission::PassUnseen => false,
+            word::Admission::RejectUntil(None) => true,
+            word::Admission::RejectUntil(Some(until)) => self.inner.origin.elapsed() < until,
+            word::Admission::Ask => self.inner.locked(Machine::would_refuse),
+        }
+    }
+
+    /// Rejects every request until told otherwise. [`reset`](Self::reset) ends it.
+    pub fn force_open(&self) {
+        self.inner.locked(Machine::force_open);
+    }
+
+    /// Passes every request and records nothing, until told otherwise. [`reset`](Self::reset) ends it.
+    pub fn force_closed(&self) {
+        self.inner.locked(Machine::force_closed);
+    }
+
+    /// Passes and records every request, but never opens, until told otherwise. [`reset`](Self::reset) ends it.
+    /// Starts with an empty window.
+    pub fn observe_only(&self) {
+        self.inner.locked(Machine::observe_only);
+    }
+
+    /// Opens now, this once for `wait`; then it is half-open and goes on by its own rules.
+    pub fn open_for(&self, wait: Duration) {
+        self.inner.locked(|machine, now| machine.open_for(wait, now));
+    }
+
+    /// Closes it with an empty window, as if newly built. Answers to earlier requests no longer count.
+    pub fn reset(&self) {
+        self.inner.locked(Machine::reset);
+    }
+}
+
+impl fmt::Debug for Circuit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Circuit").field("name", &self.inner.name).field("state", &self.state()).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// From when on a call is slow, if that is judged.
+    #[inline]
+    pub(super) fn slow_after(&self) -> Option<Duration> {
+        self.slow_after
+    }
+
+    #[inline]
+    pub(super) fn record(&self, ticket: Ticket, outcome: Outcome, now: Now) {
+        let word = self.word.load(Ordering::Relaxed);
+        if outcome == Outcome::SUCCESS && word::absorbs_success(word, ticket) {
+            return;
+        }
+        if word::may_count(word, ticket) {
+            self.record_slowly(ticket, outcome, now);
+        }
+    }
+
+    #[inline(never)]
+    fn record_slowly(&self, ticket: Ticket, outcome: Outcome, now: Now) {
+        self.locked_at(now, |machine, now| machine.record(ticket, outcome, now));
+    }
+
+    #[inline]
+    pub(super) fn give_back(&self, ticket: Ticket) {
+        if let word::Admission::Ask = word::admission(self.word.load(Ordering::Relaxed)) {
+            self.locked(|machine, now| machine.give_back(ticket, now));
+        }
+    }
+
+    fn locked<R>(&self, step: impl FnOnce(&mut Machine, &mut Now) -> R) -> R {
+        self.locked_at(Now::default(), step)
+    }
+
+    /// One step of the machine. What happened is told after the lock is gone.
+    #[inline]
+    fn locked_at<R>(&self, mut now: Now, step: impl FnOnce(&mut Machine, &mut Now) -> R) -> R {
+        let mut machine = self.machine.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = step(&mut machine, &mut now);
+        let transition = machine.take_transition();
+        self.word.store(word::of(machine.state(), machine.gate(), self.origin), Ordering::Relaxed);
+        drop(machine);
+        if let Some(transition) = transition {
+            self.announce(&transition);
+        }
+        result
+    }
+
+    #[cold]
+    fn announce(&self, transition: &Transition) {
+        let Transition { from, to, tally } = *transition;
+        tracing::info!(
+            name = &*self.name,
+            from = from.as_str(),
+            to = to.as_str(),
+            failure_ratio = tally.failure_ratio(),
+            slow_ratio = tally.slow_ratio(),
+            calls = tally.calls,
+            "circuit changed state"
+        );
+        if let Some(states) = self.states.get() {
+            self.publish(states);
+        }
+    }
+
+    /// Sends the latest state, not that of a transition: of two that are told at once, the later one wins.
+    fn publish(&self, states: &watch::Sender<State>) {
+        states.send_if_modified(|state| {
+            let latest = word::state(self.word.load(Ordering::Relaxed));
+            std::mem::replace(state, latest) != latest
+        });
+    }
+}

@@ -1,0 +1,84 @@
+use std::fmt;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::circuit::Shared;
+use super::state::{Now, Ticket};
+use crate::classify::Verdict;
+use crate::window::Outcome;
+
+/// Leave to make one call, given by [`Circuit::acquire`](super::Circuit::acquire).
+///
+/// Say how the call went with [`record`](Self::record). A permit that is dropped instead is a call that was
+/// cancelled: it is given back and counts for nothing, unless slow calls are judged and it already was one.
+#[must_use = "a permit that is dropped is a call that was cancelled"]
+pub struct Permit {
+    circuit: Arc<Shared>,
+    /// `None` where nothing is recorded, or no longer.
+    ticket: Option<Ticket>,
+    /// Read only where slow calls are judged.
+    started: Option<Instant>,
+}
+
+impl Permit {
+    #[inline]
+    pub(super) fn new(circuit: Arc<Shared>, ticket: Option<Ticket>) -> Self {
+        let started = circuit.slow_after().map(|_| Instant::now());
+        Self { circuit, ticket, started }
+    }
+
+    /// Records how the call went, and how long it took since the permit was given.
+    #[inline]
+    pub fn record(mut self, verdict: Verdict) {
+        let failed = match verdict {
+            Verdict::Success | Verdict::Refused => false,
+            Verdict::Failure(_) => true,
+            Verdict::Ignored => {
+                if let Some(ticket) = self.ticket.take() {
+                    self.circuit.give_back(ticket);
+                }
+                return;
+            }
+        };
+        if let Some(ticket) = self.ticket.take() {
+            let mut now = Now::default();
+            let slow = self.is_slow(&mut now);
+            self.circuit.record(ticket, Outcome { failed, slow }, now);
+        }
+    }
+
+    #[inline]
+    fn is_slow(&self, now: &mut Now) -> bool {
+        match (self.started, self.circuit.slow_after()) {
+            (Some(started), Some(threshold)) => now.get().saturating_duration_since(started) > threshold,
+            _ => false,
+        }
+    }
+
+    #[cold]
+    fn cancel(&mut self, ticket: Ticket) {
+        let mut now = Now::default();
+        if self.is_slow(&mut now) {
+            // Otherwise a timeout outside the breaker would hide a callee that hangs.
+            self.circuit.record(ticket, Outcome { failed: false, slow: true }, now);
+        } else {
+            self.circuit.give_back(ticket);
+        }
+    }
+}
+
+impl Drop for Permit {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            self.cancel(ticket);
+        }
+    }
+}
+
+impl fmt::Debug for Permit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Permit").field("ticket", &self.ticket).finish_non_exhaustive()
+    }
+}

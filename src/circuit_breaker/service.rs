@@ -1,0 +1,85 @@
+use std::task::{Context, Poll};
+
+use tower_service::Service;
+
+use super::{Circuit, ResponseFuture};
+use crate::classify::{Classify, DefaultClassifier};
+use crate::error::Rejectable;
+
+/// A service behind a [`Circuit`]. Made by [`CircuitBreakerLayer`](super::CircuitBreakerLayer).
+///
+/// Clones share the circuit.
+#[derive(Debug)]
+pub struct CircuitBreaker<S, C = DefaultClassifier> {
+    inner: S,
+    circuit: Circuit,
+    classifier: C,
+    /// `poll_ready` found the circuit open and did not ask the inner service, so `call` must not call it.
+    refusing: bool,
+}
+
+impl<S, C> CircuitBreaker<S, C> {
+    pub(super) const fn new(inner: S, circuit: Circuit, classifier: C) -> Self {
+        Self { inner, circuit, classifier, refusing: false }
+    }
+
+    /// The circuit.
+    #[must_use]
+    pub const fn circuit(&self) -> &Circuit {
+        &self.circuit
+    }
+
+    /// The wrapped service.
+    #[must_use]
+    pub const fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The wrapped service.
+    #[must_use]
+    pub const fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The wrapped service, unwrapped.
+    #[must_use]
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+/// The clone has been asked nothing yet.
+impl<S: Clone, C: Clone> Clone for CircuitBreaker<S, C> {
+    fn clone(&self) -> Self {
+        Self::new(self.inner.clone(), self.circuit.clone(), self.classifier.clone())
+    }
+}
+
+impl<S, C, R> Service<R> for CircuitBreaker<S, C>
+where
+    S: Service<R>,
+    S::Error: Rejectable,
+    C: Classify<S::Response, S::Error> + Clone,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future, C>;
+
+    /// While the circuit is open it is ready at once, without asking the inner service, and the call is rejected.
+    #[inline]
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.refusing = self.circuit.would_refuse();
+        if self.refusing { Poll::Ready(Ok(())) } else { self.inner.poll_ready(cx) }
+    }
+
+    #[inline]
+    fn call(&mut self, request: R) -> Self::Future {
+        if std::mem::take(&mut self.refusing) {
+            return ResponseFuture::rejected(self.circuit.reject_unasked());
+        }
+        match self.circuit.acquire() {
+            Ok(permit) => ResponseFuture::admitted(permit, self.classifier.clone(), || self.inner.call(request)),
+            Err(rejection) => ResponseFuture::rejected(rejection),
+        }
+    }
+}

@@ -1,0 +1,393 @@
+//! The state machine: what a circuit does with what happens to it.
+//!
+//! A plain struct without a lock. Time comes in as [`Now`], the random generator is part of it, and what happened
+//! goes out as a [`Transition`], to be spoken of once no lock is held.
+
+use std::fmt;
+use std::time::Duration;
+
+use rand::rngs::SmallRng;
+use tokio::time::Instant;
+
+use crate::backoff::{Backoff, Waits};
+use crate::window::{CountWindow, Outcome, Tally, TimeWindow};
+
+/// What a circuit is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum State {
+    /// Passes every request, and watches how they go.
+    Closed,
+    /// Rejects every request until its wait is over.
+    Open,
+    /// Passes a few requests as probes and rejects the others.
+    HalfOpen,
+    /// Rejects every request until an operator says otherwise.
+    ForcedOpen,
+    /// Passes every request and records nothing, until an operator says otherwise.
+    ForcedClosed,
+    /// Passes every request and records how they go, but never opens, until an operator says otherwise.
+    ObserveOnly,
+}
+
+impl State {
+    /// The state in lower case with underscores, as it stands in events.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half_open",
+            Self::ForcedOpen => "forced_open",
+            Self::ForcedClosed => "forced_closed",
+            Self::ObserveOnly => "observe_only",
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// The numbers a circuit goes by, checked.
+#[derive(Debug, Clone)]
+pub(super) struct Rules {
+    pub(super) failure_ratio: f64,
+    pub(super) minimum_calls: u64,
+    pub(super) slow_calls: Option<SlowCalls>,
+    pub(super) open_for: Backoff,
+    pub(super) probes: u64,
+    pub(super) probe_timeout: Duration,
+}
+
+impl Rules {
+    /// Whether so many failures and slow calls among `calls` are too many.
+    fn tripped_by(&self, tally: Tally) -> bool {
+        tally.failure_ratio().is_some_and(|ratio| ratio >= self.failure_ratio)
+            || self.slow_calls.is_some_and(|slow| tally.slow_ratio().is_some_and(|ratio| ratio >= slow.ratio))
+    }
+}
+
+/// From when on a call is slow, and at which share of slow calls the circuit opens.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SlowCalls {
+    pub(super) threshold: Duration,
+    pub(super) ratio: f64,
+}
+
+/// The tracker a circuit was built with. The time window is boxed because it is three times as large.
+#[derive(Debug)]
+pub(super) enum Window {
+    Count(CountWindow),
+    Time(Box<TimeWindow>),
+}
+
+impl Window {
+    #[inline]
+    fn record(&mut self, outcome: Outcome, now: &mut Now) -> Tally {
+        match self {
+            Self::Count(window) => window.record(outcome),
+            Self::Time(window) => window.record(outcome, now.get()),
+        }
+    }
+
+    fn tally(&mut self, now: &mut Now) -> Tally {
+        match self {
+            Self::Count(window) => window.tally(),
+            Self::Time(window) => window.tally(now.get()),
+        }
+    }
+
+    fn clear(&mut self) {
+        match self {
+            Self::Count(window) => window.clear(),
+            Self::Time(window) => window.clear(),
+        }
+    }
+}
+
+/// The present: the clock is read when it is first asked for, and once.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Now(Option<Instant>);
+
+impl Now {
+    #[inline]
+    pub(super) fn get(&mut self) -> Instant {
+        *self.0.get_or_insert_with(Instant::now)
+    }
+}
+
+impl From<Instant> for Now {
+    fn from(now: Instant) -> Self {
+        Self(Some(now))
+    }
+}
+
+/// The number of an admission. An answer counts only while its ticket is valid: the ticket of a closed circuit until
+/// it next changes state, the ticket of a probe until the probe is settled or given up.
+pub(super) type Ticket = u64;
+
+/// One change of state, and the calls that led to it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Transition {
+    pub(super) from: State,
+    pub(super) to: State,
+    pub(super) tally: Tally,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Closed,
+    /// `until` is `None` if no clock reaches it. `tally` holds the calls that opened the circuit.
+    Open {
+        until: Option<Instant>,
+        tally: Tally,
+    },
+    HalfOpen {
+        /// The probes that have answered, or that were given up as failed.
+        settled: Tally,
+        /// The probes that are out.
+        out: Vec<Probe>,
+    },
+    ForcedOpen,
+    ForcedClosed,
+    ObserveOnly,
+}
+
+#[derive(Debug)]
+struct Probe {
+    ticket: Ticket,
+    since: Instant,
+}
+
+/// What an admission needs to know of the machine without asking it: enough for one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gate {
+    /// Everything passes with this ticket. With `all_success`, recording a success would change nothing.
+    Pass { ticket: Ticket, all_success: bool },
+    /// Everything passes, nothing is recorded.
+    PassUnseen,
+    /// Nothing passes before `until`; `None` is never.
+    RejectUntil(Option<Instant>),
+    /// Ask the machine.
+    Ask,
+}
+
+#[derive(Debug)]
+pub(super) struct Machine {
+    rules: Rules,
+    phase: Phase,
+    /// The last ticket that was given out. Every change of state takes one, so that earlier ones are out of date.
+    ticket: Ticket,
+    window: Window,
+    waits: Waits,
+    rng: SmallRng,
+    transition: Option<Transition>,
+}
+
+impl Machine {
+    pub(super) fn new(rules: Rules, window: Window, rng: SmallRng) -> Self {
+        Self { rules, phase: Phase::Closed, ticket: 1, window, waits: Waits::default(), rng, transition: None }
+    }
+
+    pub(super) fn state(&self) -> State {
+        match self.phase {
+            Phase::Closed => State::Closed,
+            Phase::Open { .. } => State::Open,
+            Phase::HalfOpen { .. } => State::HalfOpen,
+            Phase::ForcedOpen => State::ForcedOpen,
+            Phase::ForcedClosed => State::ForcedClosed,
+            Phase::ObserveOnly => State::ObserveOnly,
+        }
+    }
+
+    pub(super) fn gate(&self) -> Gate {
+        match self.phase {
+            Phase::Closed | Phase::ObserveOnly => {
+                let all_success = match &self.window {
+                    Window::Count(window) => window.is_all_success(),
+                    Window::Time(_) => false,
+                };
+                Gate::Pass { ticket: self.ticket, all_success }
+            }
+            Phase::Open { until, .. } => Gate::RejectUntil(until),
+            Phase::ForcedOpen => Gate::RejectUntil(None),
+            Phase::ForcedClosed => Gate::PassUnseen,
+            Phase::HalfOpen { .. } => Gate::Ask,
+        }
+    }
+
+    /// The calls behind the present state: the window, the probes, or what opened the circuit.
+    pub(super) fn tally(&mut self, now: &mut Now) -> Tally {
+        match &self.phase {
+            Phase::Open { tally, .. } => *tally,
+            Phase::HalfOpen { settled, .. } => *settled,
+            _ => self.window.tally(now),
+        }
+    }
+
+    /// The change of state that the last step made, if it made one.
+    #[inline]
+    pub(super) fn take_transition(&mut self) -> Option<Transition> {
+        self.transition.take()
+    }
+
+    /// Admits a request, with `None` as ticket where nothing is recorded; or refuses it, with the wait that is left
+    /// where that is known.
+    pub(super) fn acquire(&mut self, now: &mut Now) -> Result<Option<Ticket>, Option<Duration>> {
+        self.give_up_probes(now);
+        match &mut self.phase {
+            Phase::Closed | Phase::ObserveOnly => Ok(Some(self.ticket)),
+            Phase::ForcedClosed => Ok(None),
+            Phase::ForcedOpen => Err(None),
+            &mut Phase::Open { until, tally } => {
+                let left = until.map(|until| until.saturating_duration_since(now.get()));
+                if left != Some(Duration::ZERO) {
+                    return Err(left);
+                }
+                // Open -> HalfOpen: the wait is over.
+                self.enter(Phase::HalfOpen { settled: Tally::default(), out: Vec::new() }, tally);
+                self.acquire(now)
+            }
+            Phase::HalfOpen { settled, out } => {
+                if settled.calls + out.len() as u64 >= self.rules.probes {
+                    return Err(None);
+                }
+                self.ticket += 1;
+                out.push(Probe { ticket: self.ticket, since: now.get() });
+                Ok(Some(self.ticket))
+            }
+        }
+    }
+
+    /// Whether [`acquire`](Self::acquire) would refuse.
+    pub(super) fn would_refuse(&mut self, now: &mut Now) -> bool {
+        self.give_up_probes(now);
+        match &self.phase {
+            Phase::Closed | Phase::ObserveOnly | Phase::ForcedClosed => false,
+            Phase::ForcedOpen => true,
+            Phase::Open { until, .. } => until.is_none_or(|until| now.get() < until),
+            Phase::HalfOpen { settled, out } => settled.calls + out.len() as u64 >= self.rules.probes,
+        }
+    }
+
+    /// Records how an admitted call went. A ticket that is out of date changes nothing.
+    #[inline]
+    pub(super) fn record(&mut self, ticket: Ticket, outcome: Outcome, now: &mut Now) {
+        match self.phase {
+            Phase::Closed if ticket == self.ticket => {
+                let tally = self.window.record(outcome, now);
+                // Closed -> Open: too many failed or were slow.
+                if tally.calls >= self.rules.minimum_calls && self.rules.tripped_by(tally) {
+                    self.open(tally, now);
+                }
+            }
+            Phase::ObserveOnly if ticket == self.ticket => {
+                self.window.record(outcome, now);
+            }
+            Phase::HalfOpen { .. } => self.settle_probe(ticket, Some(outcome), now),
+            _ => {}
+        }
+    }
+
+    /// Takes an admission back of which nothing is known.
+    pub(super) fn give_back(&mut self, ticket: Ticket, now: &mut Now) {
+        self.settle_probe(ticket, None, now);
+    }
+
+    /// Opens for `wait`, whatever the calls say. Does not lengthen later waits.
+    pub(super) fn open_for(&mut self, wait: Duration, now: &mut Now) {
+        let tally = self.tally(now);
+        self.enter(Phase::Open { until: now.get().checked_add(wait), tally }, tally);
+    }
+
+    pub(super) fn force_open(&mut self, now: &mut Now) {
+        self.switch(Phase::ForcedOpen, now);
+    }
+
+    pub(super) fn force_closed(&mut self, now: &mut Now) {
+        self.switch(Phase::ForcedClosed, now);
+    }
+
+    pub(super) fn observe_only(&mut self, now: &mut Now) {
+        self.switch(Phase::ObserveOnly, now);
+    }
+
+    /// Back to the beginning: closed, with nothing recorded and the first wait ahead.
+    pub(super) fn reset(&mut self, now: &mut Now) {
+        self.switch(Phase::Closed, now);
+    }
+
+    /// An operator's switch: what was known is forgotten.
+    fn switch(&mut self, phase: Phase, now: &mut Now) {
+        let tally = self.tally(now);
+        self.start_over();
+        self.enter(phase, tally);
+    }
+
+    fn start_over(&mut self) {
+        self.window.clear();
+        self.waits = Waits::default();
+    }
+
+    #[cold]
+    fn open(&mut self, tally: Tally, now: &mut Now) {
+        let wait = self.waits.next(&self.rules.open_for, &mut self.rng);
+        self.enter(Phase::Open { until: now.get().checked_add(wait), tally }, tally);
+    }
+
+    /// Counts the probes as failed that should have answered by now.
+    fn give_up_probes(&mut self, now: &mut Now) {
+        let Phase::HalfOpen { settled, out } = &mut self.phase else { return };
+        let now_read = now.get();
+        let before = out.len();
+        out.retain(|probe| now_read.saturating_duration_since(probe.since) <= self.rules.probe_timeout);
+        let given_up = before - out.len();
+        for _ in 0..given_up {
+            settled.add(Outcome::FAILURE);
+        }
+        if given_up > 0 {
+            self.decide(now);
+        }
+    }
+
+    fn settle_probe(&mut self, ticket: Ticket, outcome: Option<Outcome>, now: &mut Now) {
+        self.give_up_probes(now);
+        let Phase::HalfOpen { settled, out } = &mut self.phase else { return };
+        let Some(index) = out.iter().position(|probe| probe.ticket == ticket) else { return };
+        out.swap_remove(index);
+        if let Some(outcome) = outcome {
+            settled.add(outcome);
+            self.decide(now);
+        }
+    }
+
+    /// Ends half-open as soon as the probes that are still missing cannot change the result.
+    fn decide(&mut self, now: &mut Now) {
+        let Phase::HalfOpen { settled, .. } = self.phase else { return };
+        let probes = self.rules.probes;
+        let missing = probes - settled.calls;
+        let at_best = Tally { calls: probes, ..settled };
+        let at_worst = Tally { calls: probes, failures: settled.failures + missing, slow: settled.slow + missing };
+        if self.rules.tripped_by(at_best) {
+            // HalfOpen -> Open: too many probes failed or were slow.
+            self.open(settled, now);
+        } else if !self.rules.tripped_by(at_worst) {
+            // HalfOpen -> Closed: too few are left to fail.
+            self.start_over();
+            self.enter(Phase::Closed, settled);
+        }
+    }
+
+    fn enter(&mut self, phase: Phase, tally: Tally) {
+        let from = self.state();
+        self.phase = phase;
+        self.ticket += 1;
+        let to = self.state();
+        if from != to {
+            self.transition = Some(Transition { from, to, tally });
+        }
+    }
+}

@@ -1,0 +1,26 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub mod fallback;
+pub mod timeout;
+pub mod retry;
+pub mod circuit_breaker;
+pub mod bulkhead;
+
+pub mod backoff;
+pub mod classify;
+pub mod error;
+#[cfg(feature = "http")]
+pub mod http;
+pub mod window;
+
+mod sync;
+mod timer;
+
+pub use bulkhead::BulkheadLayer;
+pub use circuit_breaker::{Circuit, CircuitBreakerLayer};
+pub use classify::{Effect, Failure, Verdict};
+pub use error::{Error, InvalidConfig, Rejection};
+pub use fallback::FallbackLayer;
+pub use retry::{RetryLayer, RetryPolicy};
+pub use timeout::TimeoutLayer;

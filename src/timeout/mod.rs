@@ -1,0 +1,57 @@
+//! Bounds the time an answer may take.
+//!
+//! Twice in a stack: outside the retries it bounds the whole request, queueing, attempts and pauses together;
+//! inside, directly above the client, it bounds one attempt, so that there is time left for another.
+//! The [bulkhead](crate::bulkhead) has a bound of its own for the wait in its queue.
+//!
+//! ```
+//! use std::time::Duration;
+//! use tower::{ServiceBuilder, ServiceExt, service_fn};
+//! use windbreak::{Error, TimeoutLayer};
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() {
+//! let client = ServiceBuilder::new()
+//!     .layer(TimeoutLayer::new(Duration::from_secs(1)))
+//!     .map_err(Error::Service)
+//!     .service(service_fn(|wait: Duration| async move {
+//!         tokio::time::sleep(wait).await;
+//!         Ok::<_, std::io::Error>("done")
+//!     }));
+//!
+//! assert_eq!(client.clone().oneshot(Duration::from_millis(900)).await.unwrap(), "done");
+//! assert!(client.oneshot(Duration::from_secs(60)).await.unwrap_err().is_timeout());
+//! # }
+//! ```
+//!
+//! Both at once:
+//!
+//! ```
+//! use std::time::Duration;
+//! use tower::{ServiceBuilder, ServiceExt, service_fn};
+//! use windbreak::{Error, RetryLayer, RetryPolicy, TimeoutLayer};
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), windbreak::InvalidConfig> {
+//! let retry = RetryPolicy::builder().assume_idempotent(true).max_attempts(10).build()?;
+//! let client = ServiceBuilder::new()
+//!     .layer(TimeoutLayer::new(Duration::from_secs(5))) // the whole request
+//!     .layer(RetryLayer::new(retry))
+//!     .layer(TimeoutLayer::new(Duration::from_secs(1))) // each attempt
+//!     .map_err(Error::Service)
+//!     .service(service_fn(|_: ()| std::future::pending::<Result<(), std::io::Error>>()));
+//!
+//! let start = tokio::time::Instant::now();
+//! assert!(client.oneshot(()).await.unwrap_err().is_timeout());
+//! assert_eq!(start.elapsed().as_secs(), 5);
+//! # Ok(())
+//! # }
+//! ```
+
+mod future;
+mod layer;
+mod service;
+
+pub use future::ResponseFuture;
+pub use layer::TimeoutLayer;
+pub use service::Timeout;

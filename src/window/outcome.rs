@@ -1,0 +1,68 @@
+/// How one call went, as far as a window cares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Outcome {
+    /// The callee failed.
+    pub failed: bool,
+    /// The callee took longer than it may.
+    pub slow: bool,
+}
+
+impl Outcome {
+    /// Neither failed nor slow.
+    pub const SUCCESS: Self = Self { failed: false, slow: false };
+    /// Failed, and not slow.
+    pub const FAILURE: Self = Self { failed: true, slow: false };
+}
+
+/// What a window holds: how many calls, and how many of them failed or were slow.
+///
+/// A call that was slow and failed counts in both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// All calls.
+    pub calls: u64,
+    /// Those that failed.
+    pub failures: u64,
+    /// Those that were slow.
+    pub slow: u64,
+}
+
+impl Tally {
+    /// The share of calls that failed; `None` if there were no calls.
+    #[must_use]
+    pub fn failure_ratio(&self) -> Option<f64> {
+        ratio(self.failures, self.calls)
+    }
+
+    /// The share of calls that were slow; `None` if there were no calls.
+    #[must_use]
+    pub fn slow_ratio(&self) -> Option<f64> {
+        ratio(self.slow, self.calls)
+    }
+
+    #[inline]
+    pub(crate) fn add(&mut self, outcome: Outcome) {
+        self.calls += 1;
+        self.failures += u64::from(outcome.failed);
+        self.slow += u64::from(outcome.slow);
+    }
+
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.calls += other.calls;
+        self.failures += other.failures;
+        self.slow += other.slow;
+    }
+
+    #[inline]
+    pub(crate) fn subtract(&mut self, other: Self) {
+        self.calls -= other.calls;
+        self.failures -= other.failures;
+        self.slow -= other.slow;
+    }
+}
+
+/// Exact up to 2^53 calls. Dividing rounds once, as reading `0.6` from source does, so that 3 of 5 *is* 0.6.
+#[allow(clippy::cast_precision_loss, reason = "a window holds far fewer than 2^53 calls")]
+fn ratio(part: u64, calls: u64) -> Option<f64> {
+    (calls > 0).then(|| part as f64 / calls as f64)
+}

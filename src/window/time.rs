@@ -1,0 +1,150 @@
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Outcome, Tally};
+use crate::error::{InvalidConfig, check_count};
+
+/// The calls of the last `duration`, in buckets.
+///
+/// The span is cut into equal buckets whose edges lie fixed on the monotonic clock. A call counts until its bucket
+/// leaves the window: at least for `duration - duration / buckets`, and never longer than `duration`. Recording
+/// costs the same whatever the number of calls; after idling, catching up is bounded by the number of buckets.
+///
+/// A `now` that is earlier than one seen before is taken as that one: time does not run backwards.
+#[derive(Debug, Clone)]
+pub struct TimeWindow {
+    duration: Duration,
+    /// A ring: the bucket of number `n` is at `n % buckets.len()`.
+    buckets: Box<[Tally]>,
+    totals: Tally,
+    /// Where bucket 0 begins: the first `now` that was seen.
+    origin: Option<Instant>,
+    /// The number of the bucket that is being written.
+    current: u64,
+    /// Where the current bucket ends, from the origin.
+    edge: Duration,
+}
+
+impl TimeWindow {
+    /// The most buckets a window can have.
+    pub const MAX_BUCKETS: usize = 65_536;
+
+    /// A window over the last `duration` in so many `buckets`. Ten are a fair choice: a call then counts for at
+    /// least nine tenths of the duration.
+    ///
+    /// # Errors
+    ///
+    /// If there are no buckets or more than [`MAX_BUCKETS`](Self::MAX_BUCKETS), or if `duration` is shorter than a
+    /// nanosecond a bucket.
+    pub fn last(duration: Duration, buckets: usize) -> Result<Self, InvalidConfig> {
+        check_count("buckets", buckets, Self::MAX_BUCKETS)?;
+        if duration.as_nanos() < buckets as u128 {
+            let bound = format!("at least 1ns for each of the {buckets} buckets");
+            return Err(InvalidConfig::new("time_window", duration, bound));
+        }
+        let mut window = Self {
+            duration,
+            buckets: vec![Tally::default(); buckets].into(),
+            totals: Tally::default(),
+            origin: None,
+            current: 0,
+            edge: Duration::ZERO,
+        };
+        window.edge = window.end_of(0);
+        Ok(window)
+    }
+
+    /// Adds a call at `now` and returns what the window then holds.
+    #[inline]
+    pub fn record(&mut self, outcome: Outcome, now: Instant) -> Tally {
+        self.advance(now);
+        let slot = self.slot(self.current);
+        self.buckets[slot].add(outcome);
+        self.totals.add(outcome);
+        self.totals
+    }
+
+    /// Adds calls to the bucket that was last looked at, without moving on.
+    pub(crate) fn add(&mut self, calls: Tally) {
+        let slot = self.slot(self.current);
+        self.buckets[slot].merge(calls);
+        self.totals.merge(calls);
+    }
+
+    /// What the window holds at `now`.
+    pub fn tally(&mut self, now: Instant) -> Tally {
+        self.advance(now);
+        self.totals
+    }
+
+    /// How far the window looks back.
+    #[must_use]
+    pub fn duration(&self) -> Duration {
+        self.duration
+    }
+
+    /// Forgets all calls.
+    pub fn clear(&mut self) {
+        self.buckets.fill(Tally::default());
+        self.totals = Tally::default();
+    }
+
+    /// Moves on to the bucket that `now` lies in, and lets go what has left the window.
+    #[inline]
+    fn advance(&mut self, now: Instant) {
+        let origin = *self.origin.get_or_insert(now);
+        let elapsed = now.saturating_duration_since(origin);
+        if elapsed >= self.edge {
+            self.advance_to(elapsed);
+        }
+    }
+
+    #[cold]
+    fn advance_to(&mut self, elapsed: Duration) {
+        let target = self.bucket_at(elapsed);
+        let passed = usize::try_from(target - self.current).unwrap_or(usize::MAX);
+        if passed >= self.buckets.len() {
+            self.clear();
+        } else {
+            for back in 0..passed as u64 {
+                let slot = self.slot(target - back);
+                let gone = std::mem::take(&mut self.buckets[slot]);
+                self.totals.subtract(gone);
+            }
+        }
+        self.current = target;
+        self.edge = self.end_of(target);
+    }
+
+    fn slot(&self, number: u64) -> usize {
+        // The remainder is below the number of buckets, which is a `usize`.
+        #[allow(clippy::cast_possible_truncation, reason = "below the number of buckets")]
+        {
+            (number % self.buckets.len() as u64) as usize
+        }
+    }
+
+    /// The number of the bucket that `elapsed` lies in. Bucket `n` reaches from `n * duration / buckets`, rounded
+    /// up, to where the next one begins: no remainder is lost, whatever the duration.
+    fn bucket_at(&self, elapsed: Duration) -> u64 {
+        let number = elapsed.as_nanos() * self.buckets.len() as u128 / self.duration.as_nanos();
+        u64::try_from(number).unwrap_or(u64::MAX)
+    }
+
+    fn end_of(&self, number: u64) -> Duration {
+        let nanos = (u128::from(number) + 1).saturating_mul(self.duration.as_nanos());
+        from_nanos(nanos.div_ceil(self.buckets.len() as u128))
+    }
+}
+
+/// Saturates: a moment that no clock reaches.
+fn from_nanos(nanos: u128) -> Duration {
+    const PER_SECOND: u128 = 1_000_000_000;
+    #[allow(clippy::cast_possible_truncation, reason = "below 10^9")]
+    let subsecond = (nanos % PER_SECOND) as u32;
+    u64::try_from(nanos / PER_SECOND).map_or(Duration::MAX, |seconds| Duration::new(seconds, subsecond))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,159 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const MONTH: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// Keeps every call with its time, and knows nothing of rings: a call counts while fewer than `buckets` edges lie
+/// between it and now.
+struct Model {
+    calls: Vec<(Duration, Outcome)>,
+    duration: Duration,
+    buckets: u128,
+}
+
+impl Model {
+    fn edges_until(&self, elapsed: Duration) -> u128 {
+        elapsed.as_nanos() * self.buckets / self.duration.as_nanos()
+    }
+
+    fn tally(&self, now: Duration) -> Tally {
+        let mut tally = Tally::default();
+        for &(at, outcome) in &self.calls {
+            if self.edges_until(now) - self.edges_until(at) < self.buckets {
+                tally.add(outcome);
+            }
+        }
+        tally
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Record(Outcome),
+    Advance(Duration),
+    /// A whole number of buckets, and a nanosecond less or more: the edges.
+    AdvanceBuckets(u32, i8),
+    Clear,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        40 => (any::<bool>(), any::<bool>()).prop_map(|(failed, slow)| Step::Record(Outcome { failed, slow })),
+        20 => (0_u64..2_000_000_000).prop_map(|nanos| Step::Advance(Duration::from_nanos(nanos))),
+        5 => (0_u64..100).prop_map(|nanos| Step::Advance(Duration::from_nanos(nanos))),
+        20 => (0_u32..15, -1_i8..=1).prop_map(|(buckets, off)| Step::AdvanceBuckets(buckets, off)),
+        1 => (1_u32..20).prop_map(|months| Step::Advance(MONTH * months)),
+        1 => Just(Step::Clear),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn agrees_with_a_list_of_calls_step_by_step(
+        nanos in prop_oneof![20_u64..200, 1_000_000_000_u64..20_000_000_000],
+        buckets in 1_usize..20,
+        steps in prop::collection::vec(step(), 0..300),
+    ) {
+        let duration = Duration::from_nanos(nanos);
+        let origin = Instant::now();
+        let mut window = TimeWindow::last(duration, buckets).unwrap();
+        let mut model = Model { calls: Vec::new(), duration, buckets: buckets as u128 };
+        let mut now = Duration::ZERO;
+        prop_assert_eq!(window.tally(origin), Tally::default());
+        for step in steps {
+            match step {
+                Step::Record(outcome) => {
+                    model.calls.push((now, outcome));
+                    prop_assert_eq!(window.record(outcome, origin + now), model.tally(now));
+                }
+                Step::Advance(by) => now += by,
+                Step::AdvanceBuckets(count, off) => {
+                    now += duration / u32::try_from(buckets).unwrap() * count;
+                    now = if off < 0 { now.saturating_sub(Duration::from_nanos(1)) } else { now };
+                    now += Duration::from_nanos(u64::from(off > 0));
+                    let last = model.calls.last().map_or(Duration::ZERO, |&(at, _)| at);
+                    now = now.max(last);
+                }
+                Step::Clear => {
+                    window.clear();
+                    model.calls.clear();
+                }
+            }
+            // Looked at on a copy, so that a later step has to catch up by itself.
+            prop_assert_eq!(window.clone().tally(origin + now), model.tally(now));
+        }
+    }
+
+    /// The promise of the documentation, without buckets in the model.
+    #[test]
+    fn a_call_counts_for_at_least_the_duration_less_a_bucket_and_never_longer(
+        nanos in prop_oneof![20_u64..200, 1_000_000_000_u64..20_000_000_000],
+        buckets in 1_u32..20,
+        at in 0_u64..100_000_000_000,
+        age in 0.0_f64..1.2,
+    ) {
+        let duration = Duration::from_nanos(nanos);
+        let origin = Instant::now();
+        let mut window = TimeWindow::last(duration, buckets as usize).unwrap();
+        window.tally(origin);
+        let at = origin + Duration::from_nanos(at);
+        window.record(Outcome::FAILURE, at);
+        let age = duration.mul_f64(age);
+        let calls = window.tally(at + age).calls;
+        if age >= duration {
+            prop_assert_eq!(calls, 0);
+        }
+        if age <= duration - duration.div_f64(f64::from(buckets)) {
+            prop_assert_eq!(calls, 1);
+        }
+    }
+}
+
+#[test]
+fn idling_does_not_shift_the_edges() {
+    let origin = Instant::now();
+    let second = Duration::from_secs(1);
+    let mut window = TimeWindow::last(10 * second, 10).unwrap();
+    window.tally(origin);
+    // Late in the bucket 13.0..14.0, after idling. It leaves with its bucket, at 23.0, not at 23.9.
+    window.record(Outcome::FAILURE, origin + Duration::from_millis(13_900));
+    assert_eq!(window.tally(origin + Duration::from_millis(22_999)).failures, 1);
+    assert_eq!(window.tally(origin + Duration::from_millis(23_000)).failures, 0);
+}
+
+#[test]
+fn a_window_of_any_length_survives_any_gap() {
+    let now = Instant::now();
+    let far = now.checked_add(Duration::from_secs(u64::MAX >> 2)).unwrap_or(now + MONTH * 1_000);
+    for duration in [Duration::from_nanos(1), Duration::from_secs(1), Duration::MAX] {
+        let mut window = TimeWindow::last(duration, 1).unwrap();
+        window.record(Outcome::SUCCESS, now);
+        let tally = window.record(Outcome::FAILURE, far);
+        assert_eq!(tally.failures, 1);
+        assert_eq!(tally.calls, if duration == Duration::MAX { 2 } else { 1 });
+    }
+}
+
+#[test]
+fn time_does_not_run_backwards() {
+    let origin = Instant::now();
+    let mut window = TimeWindow::last(Duration::from_secs(10), 10).unwrap();
+    window.record(Outcome::FAILURE, origin + Duration::from_secs(5));
+    assert_eq!(window.record(Outcome::SUCCESS, origin).calls, 2);
+    assert_eq!(window.tally(origin + Duration::from_secs(15)).calls, 0);
+}
+
+#[test]
+fn a_window_without_buckets_or_without_time_is_an_error() {
+    let second = Duration::from_secs(1);
+    for (duration, buckets, message) in [
+        (second, 0, "`buckets` is 0; it must be from 1 to 65536"),
+        (second, 65_537, "`buckets` is 65537; it must be from 1 to 65536"),
+        (Duration::ZERO, 10, "`time_window` is 0ns; it must be at least 1ns for each of the 10 buckets"),
+        (Duration::from_nanos(9), 10, "`time_window` is 9ns; it must be at least 1ns for each of the 10 buckets"),
+    ] {
+        assert_eq!(TimeWindow::last(duration, buckets).unwrap_err().to_string(), message);
+    }
+    assert_eq!(TimeWindow::last(second, 10).unwrap().duration(), second);
+}
