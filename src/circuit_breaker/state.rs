@@ -334,7 +334,8 @@ impl Machine {
 
     #[cold]
     fn open(&mut self, tally: Tally, now: &mut Now) {
-        let wait = self.waits.next(&self.rules.open_for, &mut self.rng);
+        // Jitter may draw zero, but to open and to be half-open are two steps.
+        let wait = self.waits.next(&self.rules.open_for, &mut self.rng).max(Duration::from_nanos(1));
         self.enter(Phase::Open { until: now.get().checked_add(wait), tally }, tally);
     }
 

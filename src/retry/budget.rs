@@ -53,12 +53,16 @@ impl RetryBudget {
     /// If `ratio` is not above 0 and at most 1.
     pub fn new(ratio: f64, floor: u32) -> Result<Self, InvalidConfig> {
         check_ratio("budget ratio", ratio)?;
-        let mut window = TimeWindow::last(SPAN, BUCKETS)?;
+        Ok(Self::with(ratio, floor))
+    }
+
+    fn with(ratio: f64, floor: u32) -> Self {
+        let mut window = TimeWindow::new(SPAN, BUCKETS);
         // Puts its first edge before the first request.
         window.tally(Instant::now());
         let ledger = Mutex::new(Ledger { window, entered: 0 });
         let limits = Limits { ratio, floor: floor.into(), requests: AtomicU64::new(0), ledger };
-        Ok(Self { limits: Some(Arc::new(limits)) })
+        Self { limits: Some(Arc::new(limits)) }
     }
 
     /// No bound. A service that is down then gets `max_attempts` times its load.
@@ -116,7 +120,7 @@ impl Ledger {
 
 impl Default for RetryBudget {
     fn default() -> Self {
-        Self::new(0.2, 10).unwrap_or_else(|_| Self::unlimited())
+        Self::with(0.2, 10)
     }
 }
 
