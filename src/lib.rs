@@ -14,12 +14,14 @@ pub mod error;
 pub mod http;
 pub mod window;
 
+mod deadline;
 mod sync;
 mod timer;
 
 pub use bulkhead::BulkheadLayer;
 pub use circuit_breaker::{Circuit, CircuitBreakerLayer};
 pub use classify::{Effect, Failure, Verdict};
+pub use deadline::deadline;
 pub use error::{Error, InvalidConfig, Rejection};
 pub use fallback::FallbackLayer;
 pub use retry::{RetryLayer, RetryPolicy};

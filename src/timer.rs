@@ -8,15 +8,18 @@ use pin_project_lite::pin_project;
 use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::deadline::{self, Entered};
+
 pin_project! {
     /// Elapses `limit` after it is first polled. No timer exists before that.
     #[derive(Debug)]
     #[project = TimerProj]
+    #[project_ref = TimerRef]
     pub(crate) enum Timer {
         Unset { limit: Duration },
         Set { #[pin] sleep: Sleep },
-        // The limit is beyond the clock.
-        Never,
+        // A timeout around this one comes first, so there is nothing to set; or the limit is beyond the clock.
+        Spared { deadline: Option<Instant> },
     }
 }
 
@@ -26,16 +29,34 @@ impl Timer {
         Self::Unset { limit }
     }
 
-    pub(crate) fn poll_elapsed(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if let TimerProj::Unset { limit } = self.as_mut().project() {
-            let deadline = Instant::now().checked_add(*limit);
-            self.set(deadline.map_or(Self::Never, |deadline| Self::Set { sleep: sleep_until(deadline) }));
+    /// Makes the deadline known to what is polled until the result is dropped.
+    #[inline]
+    pub(crate) fn enter(self: Pin<&Self>) -> Option<Entered> {
+        match self.project_ref() {
+            TimerRef::Unset { limit } => Some(deadline::within_limit(*limit)),
+            TimerRef::Set { sleep } => Some(deadline::within_deadline(sleep.deadline())),
+            TimerRef::Spared { deadline } => deadline.map(deadline::within_deadline),
         }
-        match self.project() {
+    }
+
+    pub(crate) fn poll_elapsed(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let deadline = match self.as_mut().project() {
             // Unconstrained, because whatever is waited for may use up the task's budget on every poll, and a timer
             // that is never asked never elapses.
-            TimerProj::Set { sleep } => pin!(unconstrained(sleep)).poll(cx),
-            TimerProj::Unset { .. } | TimerProj::Never => Poll::Pending,
+            TimerProj::Set { sleep } => return pin!(unconstrained(sleep)).poll(cx),
+            TimerProj::Unset { limit } => deadline::now().checked_add(*limit),
+            TimerProj::Spared { deadline } => *deadline,
+        };
+        // Asked again at each poll while it is spared: the future may have been moved out of the timeout around it.
+        match deadline {
+            Some(own) if deadline::deadline().is_none_or(|earliest| own <= earliest) => {
+                self.set(Self::Set { sleep: sleep_until(own) });
+                self.poll_elapsed(cx)
+            }
+            deadline => {
+                self.set(Self::Spared { deadline });
+                Poll::Pending
+            }
         }
     }
 }

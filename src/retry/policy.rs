@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::RetryBudget;
 use crate::backoff::{Backoff, Waits};
 use crate::classify::{CloneRequest, DefaultClassifier, Effect, Replay, Verdict};
+use crate::deadline::{deadline, now};
 use crate::error::{InvalidConfig, check_positive};
 use crate::sync::{Mutex, PoisonError};
 
@@ -145,6 +146,10 @@ impl<C, P> RetryPolicy<C, P> {
             if started.elapsed().saturating_add(pause) > max_elapsed {
                 return None;
             }
+        }
+        // To sleep past the deadline would be to sleep until nobody waits any more.
+        if deadline().is_some_and(|deadline| now().checked_add(pause).is_none_or(|end| end >= deadline)) {
+            return None;
         }
         // Last, so that nothing is paid for a retry that does not happen.
         if !rules.budget.withdraw() {

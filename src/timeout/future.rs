@@ -45,6 +45,7 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
+        let _entered = this.timer.as_ref().enter();
         // The answer first: one that is ready at the deadline is delivered.
         if let Poll::Ready(result) = this.inner.poll(cx) {
             return Poll::Ready(result);
