@@ -19,6 +19,7 @@
 //! assert_ne!(classifier.classify(Ok(&Answer { busy: true })), Verdict::Success);
 //! ```
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::error::{Rejectable, Rejection};
@@ -32,6 +33,12 @@ pub enum Verdict {
     Failure(Failure),
     /// The callee is well and says no, as with a 404. A success for the circuit; never retried.
     Refused,
+    /// The callee is well, and still at work on an earlier attempt of the same request. A success for the circuit;
+    /// retried only if the callee knows a repeat when it sees one (see [`Replay::is_keyed`]).
+    InProgress {
+        /// How long the callee asks to be left alone, if it said so.
+        retry_after: Option<Duration>,
+    },
     /// Says nothing about the callee, as when our own circuit is open: neither counted nor retried.
     Ignored,
 }
@@ -77,6 +84,12 @@ pub enum Effect {
 pub trait Classify<T, E> {
     /// What `result` says of the service that gave it.
     fn classify(&self, result: Result<&T, &E>) -> Verdict;
+
+    /// A short name for what is wrong with `result`, of which there are few: for spans (`error.type` in the terms of
+    /// OpenTelemetry) and metrics. By default `_OTHER`.
+    fn error_type(&self, _result: Result<&T, &E>) -> Cow<'static, str> {
+        Cow::Borrowed("_OTHER")
+    }
 }
 
 impl<F, T, E> Classify<T, E> for F
@@ -110,6 +123,11 @@ impl<T, E: Rejectable> Classify<T, E> for DefaultClassifier {
             },
         }
     }
+
+    fn error_type(&self, result: Result<&T, &E>) -> Cow<'static, str> {
+        let rejection = result.err().and_then(Rejectable::rejection);
+        rejection.map_or("_OTHER", Rejection::as_str).into()
+    }
 }
 
 impl From<&Rejection> for Verdict {
@@ -133,6 +151,14 @@ pub trait Replay<R> {
 
     /// Whether sending `request` twice has the same effect as sending it once.
     fn is_idempotent(&self, request: &R) -> bool;
+
+    /// Whether `request` carries a key by which the callee recognises a repeat of it. By default it does not.
+    fn is_keyed(&self, _request: &R) -> bool {
+        false
+    }
+
+    /// Writes into a copy that is about to be sent how often the request was sent before. By default, nothing.
+    fn number(&self, _request: &mut R, _resends: u32) {}
 }
 
 /// The replay of requests that are `Clone` and of which nothing more is known: copied, and not idempotent.

@@ -72,6 +72,19 @@ pub enum Rejection {
     },
 }
 
+impl Rejection {
+    /// A short name: `timeout`, `circuit_open`, `bulkhead_full` or `bulkhead_timeout`.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Timeout { .. } => "timeout",
+            Self::CircuitOpen { .. } => "circuit_open",
+            Self::BulkheadFull { .. } => "bulkhead_full",
+            Self::BulkheadTimeout { .. } => "bulkhead_timeout",
+        }
+    }
+}
+
 /// The error of a stack: a rejection by one of its layers, or the error of the service at the bottom.
 ///
 /// `Display` and `source()` are those of what is inside, so nothing is said twice.

@@ -47,6 +47,8 @@ pub(super) struct Shared {
     /// What the word counts time from.
     origin: Instant,
     slow_after: Option<Duration>,
+    /// The longest wait a callee may ask for, if it may ask at all.
+    max_retry_after: Option<Duration>,
     machine: Mutex<Machine>,
     /// Made when somebody first subscribes.
     states: OnceLock<watch::Sender<State>>,
@@ -146,7 +148,7 @@ impl Circuit {
         CircuitBuilder::new(name.into())
     }
 
-    pub(super) fn new(name: Arc<str>, rules: Rules, window: Window) -> Self {
+    pub(super) fn new(name: Arc<str>, rules: Rules, window: Window, max_retry_after: Option<Duration>) -> Self {
         let origin = Instant::now();
         let slow_after = rules.slow_calls.map(|slow| slow.threshold);
         let machine = Machine::new(rules, window, rand::make_rng::<SmallRng>());
@@ -157,6 +159,7 @@ impl Circuit {
                 word: AtomicU64::new(word),
                 origin,
                 slow_after,
+                max_retry_after,
                 machine: Mutex::new(machine),
                 states: OnceLock::new(),
             }),
@@ -295,7 +298,7 @@ impl Circuit {
 
     /// Opens now, this once for `wait`; then it is half-open and goes on by its own rules.
     pub fn open_for(&self, wait: Duration) {
-        self.inner.locked(|machine, now| machine.open_for(wait, now));
+        self.inner.locked(|machine, now| machine.open_once(wait, now));
     }
 
     /// Closes it with an empty window, as if newly built. Answers to earlier requests no longer count.
@@ -325,6 +328,17 @@ impl Shared {
         }
         if word::may_count(word, ticket) {
             self.record_slowly(ticket, outcome, now);
+        }
+    }
+
+    /// Records a failure with which the callee asked to be left alone. Where that is not obeyed, a failure like others.
+    #[cold]
+    pub(super) fn record_and_open(&self, ticket: Ticket, outcome: Outcome, wait: Duration, now: Now) {
+        match self.max_retry_after {
+            Some(max) => self.locked_at(now, |machine, now| {
+                machine.record_and_open(ticket, outcome, wait.min(max), now);
+            }),
+            None => self.record(ticket, outcome, now),
         }
     }
 

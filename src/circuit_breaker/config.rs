@@ -25,6 +25,7 @@ const MINIMUM_CALLS: usize = 20;
 /// | [`open_for`](Self::open_for) | 30 s, each time |
 /// | [`probes`](Self::probes) | 5 |
 /// | [`probe_timeout`](Self::probe_timeout) | the first open wait |
+/// | [`open_on_retry_after`](Self::open_on_retry_after) | no |
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct CircuitBuilder {
@@ -36,6 +37,7 @@ pub struct CircuitBuilder {
     open_for: Backoff,
     probes: usize,
     probe_timeout: Option<Duration>,
+    max_retry_after: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +57,7 @@ impl CircuitBuilder {
             open_for: Backoff::from(Duration::from_secs(30)),
             probes: 5,
             probe_timeout: None,
+            max_retry_after: None,
         }
     }
 
@@ -104,6 +107,12 @@ impl CircuitBuilder {
         Self { probe_timeout: Some(timeout), ..self }
     }
 
+    /// Opens at once when a failure comes with the wish to be left alone (`Retry-After`), for as long as that says, but
+    /// no longer than `max`: so one 429 or 503 pauses all callers, not only the one it was sent to.
+    pub fn open_on_retry_after(self, max: Duration) -> Self {
+        Self { max_retry_after: Some(max), ..self }
+    }
+
     /// The circuit, closed and with an empty window.
     ///
     /// # Errors
@@ -129,6 +138,10 @@ impl CircuitBuilder {
         let probe_timeout = self.probe_timeout.unwrap_or(self.open_for.first());
         check_positive("probe_timeout", probe_timeout)?;
 
+        if let Some(max) = self.max_retry_after {
+            check_positive("open_on_retry_after", max)?;
+        }
+
         let rules = Rules {
             failure_ratio: self.failure_ratio,
             minimum_calls: minimum_calls as u64,
@@ -137,6 +150,6 @@ impl CircuitBuilder {
             probes: self.probes as u64,
             probe_timeout,
         };
-        Ok(Circuit::new(self.name, rules, window))
+        Ok(Circuit::new(self.name, rules, window, self.max_retry_after))
     }
 }

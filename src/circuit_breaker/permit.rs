@@ -31,20 +31,17 @@ impl Permit {
     /// Records how the call went, and how long it took since the permit was given.
     #[inline]
     pub fn record(mut self, verdict: Verdict) {
-        let failed = match verdict {
-            Verdict::Success | Verdict::Refused => false,
-            Verdict::Failure(_) => true,
-            Verdict::Ignored => {
-                if let Some(ticket) = self.ticket.take() {
-                    self.circuit.give_back(ticket);
-                }
-                return;
-            }
+        let Some(ticket) = self.ticket.take() else { return };
+        let mut now = Now::default();
+        let (failed, retry_after) = match verdict {
+            Verdict::Success | Verdict::Refused | Verdict::InProgress { .. } => (false, None),
+            Verdict::Failure(failure) => (true, failure.retry_after),
+            Verdict::Ignored => return self.circuit.give_back(ticket),
         };
-        if let Some(ticket) = self.ticket.take() {
-            let mut now = Now::default();
-            let slow = self.is_slow(&mut now);
-            self.circuit.record(ticket, Outcome { failed, slow }, now);
+        let outcome = Outcome { failed, slow: self.is_slow(&mut now) };
+        match retry_after {
+            Some(wait) if !wait.is_zero() => self.circuit.record_and_open(ticket, outcome, wait, now),
+            _ => self.circuit.record(ticket, outcome, now),
         }
     }
 

@@ -292,15 +292,38 @@ impl Machine {
         }
     }
 
+    /// Records a failure with which the callee asked to be left alone for `wait`, and opens for that long, or for the
+    /// wait that is due anyway if that is longer.
+    pub(super) fn record_and_open(&mut self, ticket: Ticket, outcome: Outcome, wait: Duration, now: &mut Now) {
+        self.give_up_probes(now);
+        let tally = match &mut self.phase {
+            Phase::Closed if ticket == self.ticket => self.window.record(outcome, now),
+            Phase::HalfOpen { settled, out } => {
+                let Some(index) = out.iter().position(|probe| probe.ticket == ticket) else { return };
+                out.swap_remove(index);
+                settled.add(outcome);
+                *settled
+            }
+            _ => return self.record(ticket, outcome, now),
+        };
+        let due = if tally.calls >= self.rules.minimum_calls && self.rules.tripped_by(tally) {
+            self.next_wait()
+        } else {
+            Duration::ZERO
+        };
+        // Closed, HalfOpen -> Open: the callee asked for it.
+        self.open_for(due.max(wait), tally, now);
+    }
+
     /// Takes an admission back of which nothing is known.
     pub(super) fn give_back(&mut self, ticket: Ticket, now: &mut Now) {
         self.settle_probe(ticket, None, now);
     }
 
     /// Opens for `wait`, whatever the calls say. Does not lengthen later waits.
-    pub(super) fn open_for(&mut self, wait: Duration, now: &mut Now) {
+    pub(super) fn open_once(&mut self, wait: Duration, now: &mut Now) {
         let tally = self.tally(now);
-        self.enter(Phase::Open { until: now.get().checked_add(wait), tally }, tally);
+        self.open_for(wait, tally, now);
     }
 
     pub(super) fn force_open(&mut self, now: &mut Now) {
@@ -334,9 +357,17 @@ impl Machine {
 
     #[cold]
     fn open(&mut self, tally: Tally, now: &mut Now) {
-        // Jitter may draw zero, but to open and to be half-open are two steps.
-        let wait = self.waits.next(&self.rules.open_for, &mut self.rng).max(Duration::from_nanos(1));
+        let wait = self.next_wait();
+        self.open_for(wait, tally, now);
+    }
+
+    fn open_for(&mut self, wait: Duration, tally: Tally, now: &mut Now) {
         self.enter(Phase::Open { until: now.get().checked_add(wait), tally }, tally);
+    }
+
+    /// Jitter may draw zero, but to open and to be half-open are two steps.
+    fn next_wait(&mut self) -> Duration {
+        self.waits.next(&self.rules.open_for, &mut self.rng).max(Duration::from_nanos(1))
     }
 
     /// Counts the probes as failed that should have answered by now.

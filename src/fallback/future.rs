@@ -63,7 +63,7 @@ where
                 StateProj::Inner { inner, kept } => {
                     let result = ready!(inner.poll(cx));
                     let good_enough = match this.layer.classifier.classify(result.as_ref()) {
-                        Verdict::Success | Verdict::Refused => true,
+                        Verdict::Success | Verdict::Refused | Verdict::InProgress { .. } => true,
                         Verdict::Failure(_) | Verdict::Ignored => !this.layer.when.applies(result.as_ref()),
                     };
                     match kept.take() {

@@ -1,19 +1,24 @@
 //! What HTTP means (feature `http`; `reqwest` for [`reqwest`](https://docs.rs/reqwest)'s own types).
 //!
-//! [`Http`] is a classifier and a replay: give it to every layer that judges answers or repeats requests.
+//! [`Http`] is a classifier and a replay: give it to every layer that judges answers or repeats requests. It knows not
+//! only what failed, but also whether the request can have taken effect, which is what makes a retry safe:
 //!
-//! | answer | verdict | effect |
-//! |---|---|---|
-//! | 1xx, 2xx, 3xx | success | |
-//! | 408, 425, 429, 5xx | failure | unknown |
-//! | other 4xx | refused | |
-//! | no connection (refused, no such host, connect timeout) | failure | none |
-//! | any other error of the client | failure | unknown |
-//! | a timeout of windbreak's | failure | unknown |
-//! | any other rejection of windbreak's | ignored | |
+//! | answer | verdict | effect | retried |
+//! |---|---|---|---|
+//! | 1xx, 2xx, 3xx | success | | |
+//! | 421, 425, 429; 503 with `Retry-After` | failure | none: the server did not act | always |
+//! | 408, 500, 502, 504, other 5xx; 503 without `Retry-After` | failure | unknown | if idempotent |
+//! | 409 | in progress | | if the request has an idempotency key |
+//! | other 4xx | refused | | never |
+//! | refused, no such host, connect timeout, handshake failed | failure | none: nothing was sent | always |
+//! | connection closed before the request was sent | failure | none | always |
+//! | HTTP/2 `REFUSED_STREAM`, graceful `GOAWAY` | failure | none ([RFC 9113, 8.7][h2]) | always |
+//! | any other error: reset or closed before the answer, client's own timeout | failure | unknown | if idempotent |
+//! | a [timeout](crate::Rejection::Timeout) of windbreak's | failure | unknown | if idempotent |
+//! | any other rejection of windbreak's | ignored | | never |
 //!
 //! A request is idempotent if its method is ([RFC 9110, section 9.2.2][methods]) or if it carries an
-//! `Idempotency-Key`. One that is not is repeated only where the failure had no effect.
+//! `Idempotency-Key`. `Retry-After` is obeyed in seconds, as a date, and in milliseconds (`retry-after-ms`).
 //!
 //! ```
 //! use windbreak::classify::{Classify, Replay};
@@ -34,12 +39,24 @@
 //! # }
 //! ```
 //!
+//! [h2]: https://www.rfc-editor.org/rfc/rfc9113#section-8.7
 //! [methods]: https://www.rfc-editor.org/rfc/rfc9110#section-9.2.2
 
 mod classify;
+mod custom;
+mod drain;
+mod effect;
+mod message;
 mod replay;
 #[cfg(feature = "reqwest")]
 mod reqwest;
+mod retry_after;
+
+pub use custom::CustomHttp;
+pub use drain::{Drain, DrainFuture};
+pub use message::{HttpRequest, HttpResponse};
+
+use crate::retry::{RetryPolicy, RetryPolicyBuilder};
 
 /// Knows what status codes, methods and the errors of HTTP clients mean.
 ///
@@ -47,3 +64,15 @@ mod reqwest;
 /// [`Replay`](crate::classify::Replay) for `http::Request` and `reqwest::Request`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Http;
+
+impl RetryPolicy<Http, Http, Drain> {
+    /// Starts with what is right for HTTP: classifies and replays by [`Http`], and disposes of refused answers by
+    /// [`Drain`]. The other defaults are those of [`RetryPolicy::builder`].
+    pub fn http() -> RetryPolicyBuilder<Http, Http, Drain> {
+        RetryPolicy::builder().classify(Http).replay(Http).dispose(Drain::new())
+    }
+}
+
+/// How often a request was sent before: an extension of `http::Request` on each attempt after the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ResendCount(pub u32);

@@ -1,17 +1,26 @@
-use http::{HeaderMap, Method, Request};
+use http::{HeaderName, HeaderValue, Request};
 
-use super::Http;
+use super::{CustomHttp, Http, HttpRequest, ResendCount};
 use crate::classify::Replay;
 
 /// The request header by which a server recognises a request it has seen before
 /// (IETF draft `draft-ietf-httpapi-idempotency-key-header`).
-const IDEMPOTENCY_KEY: &str = "idempotency-key";
+pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-impl Http {
-    /// Whether a request with this method and these headers may be sent twice.
-    #[must_use]
-    pub(super) fn is_repeatable(method: &Method, headers: &HeaderMap) -> bool {
-        method.is_idempotent() || headers.contains_key(IDEMPOTENCY_KEY)
+fn is_keyed(request: &impl HttpRequest) -> bool {
+    request.headers().contains_key(IDEMPOTENCY_KEY)
+}
+
+fn is_idempotent(request: &impl HttpRequest) -> bool {
+    request.method().is_idempotent() || is_keyed(request)
+}
+
+fn number(request: &mut impl HttpRequest, resends: u32, header: Option<&HeaderName>) {
+    if let Some(extensions) = request.extensions_mut() {
+        extensions.insert(ResendCount(resends));
+    }
+    if let Some(name) = header {
+        request.headers_mut().insert(name, HeaderValue::from(resends));
     }
 }
 
@@ -21,6 +30,52 @@ impl<B: Clone> Replay<Request<B>> for Http {
     }
 
     fn is_idempotent(&self, request: &Request<B>) -> bool {
-        Self::is_repeatable(request.method(), request.headers())
+        is_idempotent(request)
+    }
+
+    fn is_keyed(&self, request: &Request<B>) -> bool {
+        is_keyed(request)
+    }
+
+    fn number(&self, request: &mut Request<B>, resends: u32) {
+        number(request, resends, None);
+    }
+}
+
+/// A request whose body is a stream cannot be copied, and is sent once.
+#[cfg(feature = "reqwest")]
+impl Replay<reqwest::Request> for Http {
+    fn replay(&self, request: &reqwest::Request) -> Option<reqwest::Request> {
+        request.try_clone()
+    }
+
+    fn is_idempotent(&self, request: &reqwest::Request) -> bool {
+        is_idempotent(request)
+    }
+
+    fn is_keyed(&self, request: &reqwest::Request) -> bool {
+        is_keyed(request)
+    }
+}
+
+impl<R, F> Replay<R> for CustomHttp<F>
+where
+    R: HttpRequest,
+    Http: Replay<R>,
+{
+    fn replay(&self, request: &R) -> Option<R> {
+        Http.replay(request)
+    }
+
+    fn is_idempotent(&self, request: &R) -> bool {
+        is_idempotent(request)
+    }
+
+    fn is_keyed(&self, request: &R) -> bool {
+        is_keyed(request)
+    }
+
+    fn number(&self, request: &mut R, resends: u32) {
+        number(request, resends, self.resend_header.as_ref());
     }
 }

@@ -1,30 +1,45 @@
-use std::error::Error as StdError;
-
+use http::{Extensions, HeaderMap, Method, StatusCode};
 use reqwest::{Request, Response};
 
-use super::Http;
-use crate::classify::{Classify, Replay, Verdict};
-use crate::error::Error;
+use super::{HttpRequest, HttpResponse};
 
-impl<E> Classify<Response, Error<E>> for Http
-where
-    E: StdError + 'static,
-{
-    fn classify(&self, result: Result<&Response, &Error<E>>) -> Verdict {
-        match result {
-            Ok(response) => self.status(response.status()),
-            Err(error) => self.stack_error(error),
-        }
+impl HttpRequest for Request {
+    fn method(&self) -> &Method {
+        self.method()
+    }
+
+    fn headers(&self) -> &HeaderMap {
+        self.headers()
+    }
+
+    fn headers_mut(&mut self) -> &mut HeaderMap {
+        self.headers_mut()
+    }
+
+    fn authority(&self) -> Option<String> {
+        let host = self.url().host_str()?;
+        Some(self.url().port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+    }
+
+    fn extensions_mut(&mut self) -> Option<&mut Extensions> {
+        None
     }
 }
 
-/// A request whose body is a stream cannot be copied, and is sent once.
-impl Replay<Request> for Http {
-    fn replay(&self, request: &Request) -> Option<Request> {
-        request.try_clone()
+impl HttpResponse for Response {
+    fn status(&self) -> StatusCode {
+        self.status()
     }
 
-    fn is_idempotent(&self, request: &Request) -> bool {
-        Self::is_repeatable(request.method(), request.headers())
+    fn headers(&self) -> &HeaderMap {
+        self.headers()
+    }
+
+    fn extensions(&self) -> &Extensions {
+        self.extensions()
+    }
+
+    fn extensions_mut(&mut self) -> &mut Extensions {
+        self.extensions_mut()
     }
 }

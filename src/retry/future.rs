@@ -5,9 +5,11 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 use tokio::time::{Sleep, sleep};
 use tower_service::Service;
+use tracing::Span;
+use tracing::field::Empty;
 
-use super::RetryPolicy;
 use super::policy::Progress;
+use super::{Dispose, RetryPolicy};
 use crate::classify::{Classify, Replay};
 use crate::error::Rejectable;
 
@@ -23,49 +25,63 @@ pin_project! {
     /// Dropped before it is ready, it drops the attempt that is under way. Attempts that have failed may have taken
     /// effect.
     #[must_use = "futures do nothing unless you `.await` or poll them"]
-    pub struct ResponseFuture<S, R, C, P>
+    pub struct ResponseFuture<S, R, C, P, D>
     where
         S: Service<R>,
+        D: Dispose<S::Response>,
     {
         #[pin]
-        state: State<S::Future>,
+        state: State<S::Future, D::Future>,
+        span: Span,
         service: S,
         // What a further attempt sends; `None` if there can be none.
         copy: Option<R>,
-        policy: RetryPolicy<C, P>,
+        policy: RetryPolicy<C, P, D>,
         progress: Progress,
     }
 }
 
 pin_project! {
     #[project = StateProj]
-    enum State<F> {
+    enum State<F, D> {
         Attempt { #[pin] attempt: F },
-        Pause { #[pin] sleep: Sleep },
+        Pause {
+            // Does away with the answer that was refused, while the time passes.
+            #[pin]
+            disposal: Option<D>,
+            #[pin]
+            sleep: Sleep,
+        },
         // Waits for the service to be ready for the next attempt.
         Readiness,
     }
 }
 
-impl<S: Service<R>, R, C, P> ResponseFuture<S, R, C, P> {
+impl<S, R, C, P, D> ResponseFuture<S, R, C, P, D>
+where
+    S: Service<R>,
+    D: Dispose<S::Response>,
+{
     #[inline]
     pub(super) const fn new(
         attempt: S::Future,
+        span: Span,
         service: S,
         copy: Option<R>,
-        policy: RetryPolicy<C, P>,
+        policy: RetryPolicy<C, P, D>,
         progress: Progress,
     ) -> Self {
-        Self { state: State::Attempt { attempt }, service, copy, policy, progress }
+        Self { state: State::Attempt { attempt }, span, service, copy, policy, progress }
     }
 }
 
-impl<S, R, C, P> Future for ResponseFuture<S, R, C, P>
+impl<S, R, C, P, D> Future for ResponseFuture<S, R, C, P, D>
 where
     S: Service<R>,
     S::Error: Rejectable,
     C: Classify<S::Response, S::Error>,
     P: Replay<R>,
+    D: Dispose<S::Response>,
 {
     type Output = Result<S::Response, S::Error>;
 
@@ -75,16 +91,22 @@ where
         loop {
             let next = match this.state.as_mut().project() {
                 StateProj::Attempt { attempt } => {
-                    let result = ready!(attempt.poll(cx));
-                    let Some(request) = this.copy.as_ref() else { return Poll::Ready(result) };
-                    let verdict = this.policy.classifier().classify(result.as_ref());
-                    let pause = this.policy.pause(verdict, this.progress, |replay| replay.is_idempotent(request));
-                    let Some(pause) = pause else { return Poll::Ready(result) };
-                    // Attempt -> Pause: the answer that was refused is gone before the pause begins.
-                    drop(result);
-                    State::Pause { sleep: sleep(pause) }
+                    let mut result = ready!(this.span.in_scope(|| attempt.poll(cx)));
+                    let copy = this.copy.as_ref();
+                    let Some(pause) = this.policy.judge(result.as_ref(), copy, this.progress, this.span) else {
+                        this.policy.mark(&mut result, this.progress);
+                        return Poll::Ready(result);
+                    };
+                    // Attempt -> Pause: there is to be another attempt. The answer that was refused, if nothing else
+                    // is done with it, is gone before the pause begins.
+                    let disposal = result.ok().map(|answer| this.policy.dispose().dispose(answer));
+                    State::Pause { disposal, sleep: sleep(pause) }
                 }
-                StateProj::Pause { sleep } => {
+                StateProj::Pause { mut disposal, sleep } => {
+                    if let Some(disposing) = disposal.as_mut().as_pin_mut() {
+                        ready!(disposing.poll(cx));
+                        disposal.set(None);
+                    }
                     ready!(sleep.poll(cx));
                     // Pause -> Readiness: the pause is over.
                     State::Readiness
@@ -92,9 +114,12 @@ where
                 StateProj::Readiness => {
                     ready!(this.service.poll_ready(cx))?;
                     // Readiness -> Attempt: send the copy, and keep one of it if there may be yet another.
-                    let request = this.copy.take().expect("there is a copy as long as there are attempts");
+                    let mut request = this.copy.take().expect("there is a copy as long as there are attempts");
                     *this.copy = this.policy.copy_for_later(this.progress, &request);
-                    State::Attempt { attempt: this.service.call(request) }
+                    let resends = this.progress.attempts - 1;
+                    this.policy.replay().number(&mut request, resends);
+                    *this.span = attempt_span(resends);
+                    State::Attempt { attempt: this.span.in_scope(|| this.service.call(request)) }
                 }
             };
             this.state.set(next);
@@ -102,7 +127,17 @@ where
     }
 }
 
-impl<S: Service<R>, R, C, P> fmt::Debug for ResponseFuture<S, R, C, P> {
+/// The span of one attempt. Free where nobody listens.
+#[inline]
+pub(super) fn attempt_span(resends: u32) -> Span {
+    tracing::info_span!("attempt", http.request.resend_count = resends, error.type = Empty)
+}
+
+impl<S, R, C, P, D> fmt::Debug for ResponseFuture<S, R, C, P, D>
+where
+    S: Service<R>,
+    D: Dispose<S::Response>,
+{
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture").field("progress", &self.progress).finish_non_exhaustive()
     }

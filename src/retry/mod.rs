@@ -7,6 +7,9 @@
 //! Retries are paid from a [`RetryBudget`], on by default, so that a callee that is down is not sent many times its
 //! load. Rejections by an open circuit or a full bulkhead are not retried.
 //!
+//! Each attempt runs in a `tracing` span `attempt`, with `http.request.resend_count` (0 for the first) and, if it was
+//! not good enough, `error.type`.
+//!
 //! ```
 //! use std::sync::atomic::{AtomicU32, Ordering};
 //! use tower::{ServiceBuilder, ServiceExt, service_fn};
@@ -50,12 +53,14 @@
 //! # }
 //! ```
 
+mod attempts;
 mod budget;
 mod future;
 mod layer;
 mod policy;
 mod service;
 
+pub use attempts::{Attempts, Dispose, DropAnswer};
 pub use budget::RetryBudget;
 pub use future::ResponseFuture;
 pub use layer::RetryLayer;

@@ -5,10 +5,11 @@ use std::time::Duration;
 use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
 use tokio::time::Instant;
+use tracing::Span;
 
-use super::RetryBudget;
+use super::{Attempts, Dispose, DropAnswer, RetryBudget};
 use crate::backoff::{Backoff, Waits};
-use crate::classify::{CloneRequest, DefaultClassifier, Effect, Replay, Verdict};
+use crate::classify::{Classify, CloneRequest, DefaultClassifier, Effect, Replay, Verdict};
 use crate::deadline::{deadline, now};
 use crate::error::{InvalidConfig, check_positive};
 use crate::sync::{Mutex, PoisonError};
@@ -25,14 +26,16 @@ use crate::sync::{Mutex, PoisonError};
 /// | [`assume_idempotent`](RetryPolicyBuilder::assume_idempotent) | `false` |
 /// | [`classify`](RetryPolicyBuilder::classify) | [`DefaultClassifier`] |
 /// | [`replay`](RetryPolicyBuilder::replay) | [`CloneRequest`] |
-pub struct RetryPolicy<C = DefaultClassifier, P = CloneRequest> {
-    shared: Arc<Shared<C, P>>,
+/// | [`dispose`](RetryPolicyBuilder::dispose) | [`DropAnswer`] |
+pub struct RetryPolicy<C = DefaultClassifier, P = CloneRequest, D = DropAnswer> {
+    shared: Arc<Shared<C, P, D>>,
 }
 
-struct Shared<C, P> {
+struct Shared<C, P, D> {
     rules: Rules,
     classifier: C,
     replay: P,
+    dispose: D,
     rng: Mutex<SmallRng>,
 }
 
@@ -49,10 +52,11 @@ struct Rules {
 /// Puts a [`RetryPolicy`] together. Made by [`RetryPolicy::builder`].
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until it is built"]
-pub struct RetryPolicyBuilder<C = DefaultClassifier, P = CloneRequest> {
+pub struct RetryPolicyBuilder<C = DefaultClassifier, P = CloneRequest, D = DropAnswer> {
     rules: Rules,
     classifier: C,
     replay: P,
+    dispose: D,
     seed: Option<u64>,
 }
 
@@ -63,6 +67,8 @@ pub(super) struct Progress {
     /// Read only where there is a bound on the time elapsed.
     started: Option<Instant>,
     waits: Waits,
+    /// There is none before the first retry.
+    pub(super) history: Option<Box<Attempts>>,
 }
 
 impl RetryPolicy {
@@ -79,17 +85,22 @@ impl RetryPolicy {
             },
             classifier: DefaultClassifier,
             replay: CloneRequest,
+            dispose: DropAnswer,
             seed: None,
         }
     }
 }
 
-impl<C, P> RetryPolicy<C, P> {
+impl<C, P, D> RetryPolicy<C, P, D> {
     pub(super) fn classifier(&self) -> &C {
         &self.shared.classifier
     }
 
-    fn replay(&self) -> &P {
+    pub(super) fn dispose(&self) -> &D {
+        &self.shared.dispose
+    }
+
+    pub(super) fn replay(&self) -> &P {
         &self.shared.replay
     }
 
@@ -102,7 +113,12 @@ impl<C, P> RetryPolicy<C, P> {
     pub(super) fn start(&self) -> Progress {
         let rules = self.rules();
         rules.budget.deposit();
-        Progress { attempts: 1, started: rules.max_elapsed.map(|_| Instant::now()), waits: Waits::default() }
+        Progress {
+            attempts: 1,
+            started: rules.max_elapsed.map(|_| Instant::now()),
+            waits: Waits::default(),
+            history: None,
+        }
     }
 
     /// What the attempt after this one would send; `None` if there is none.
@@ -114,21 +130,64 @@ impl<C, P> RetryPolicy<C, P> {
         (progress.attempts < self.rules().max_attempts).then(|| self.replay().replay(request)).flatten()
     }
 
-    /// The pause before the next attempt; `None` if there is to be none.
-    ///
-    /// `is_idempotent` is asked only if it matters.
-    pub(super) fn pause(
+    /// What to do with the result of an attempt: pause and try again, or, with `None`, return it.
+    #[inline]
+    pub(super) fn judge<T, E, R>(
         &self,
-        verdict: Verdict,
+        result: Result<&T, &E>,
+        copy: Option<&R>,
         progress: &mut Progress,
-        is_idempotent: impl FnOnce(&P) -> bool,
-    ) -> Option<Duration> {
+        span: &Span,
+    ) -> Option<Duration>
+    where
+        C: Classify<T, E>,
+        P: Replay<R>,
+    {
+        let verdict = self.classifier().classify(result);
+        if matches!(verdict, Verdict::Success) {
+            return None;
+        }
+        let pause = copy.and_then(|request| self.pause(verdict, progress, request));
+        if pause.is_some() || !span.is_disabled() {
+            let reason = self.classifier().error_type(result);
+            span.record("error.type", &*reason);
+            if let Some(pause) = pause {
+                let history = progress.history.get_or_insert_default();
+                history.reasons.push(reason);
+                history.paused = history.paused.saturating_add(pause);
+            }
+        }
+        pause
+    }
+
+    /// Notes in an answer what it took to get it, if it took more than one attempt.
+    #[inline]
+    pub(super) fn mark<T, E>(&self, result: &mut Result<T, E>, progress: &Progress)
+    where
+        D: Dispose<T>,
+    {
+        if let (Ok(answer), Some(attempts)) = (result, &progress.history) {
+            self.dispose().mark(answer, attempts);
+        }
+    }
+
+    /// The pause before the next attempt of `request`; `None` if there is to be none.
+    fn pause<R>(&self, verdict: Verdict, progress: &mut Progress, request: &R) -> Option<Duration>
+    where
+        P: Replay<R>,
+    {
         let rules = self.rules();
-        let Verdict::Failure(failure) = verdict else { return None };
         if progress.attempts >= rules.max_attempts {
             return None;
         }
-        let safe = failure.effect == Effect::None || rules.assume_idempotent || is_idempotent(self.replay());
+        let (safe, retry_after) = match verdict {
+            Verdict::Failure(failure) => (
+                failure.effect == Effect::None || rules.assume_idempotent || self.replay().is_idempotent(request),
+                failure.retry_after,
+            ),
+            Verdict::InProgress { retry_after } => (self.replay().is_keyed(request), retry_after),
+            Verdict::Success | Verdict::Refused | Verdict::Ignored => return None,
+        };
         if !safe {
             return None;
         }
@@ -136,7 +195,7 @@ impl<C, P> RetryPolicy<C, P> {
             let mut rng = self.shared.rng.lock().unwrap_or_else(PoisonError::into_inner);
             progress.waits.next(&rules.backoff, &mut *rng)
         };
-        if let Some(retry_after) = failure.retry_after {
+        if let Some(retry_after) = retry_after {
             if retry_after > rules.max_retry_after {
                 return None;
             }
@@ -160,7 +219,7 @@ impl<C, P> RetryPolicy<C, P> {
     }
 }
 
-impl<C, P> RetryPolicyBuilder<C, P> {
+impl<C, P, D> RetryPolicyBuilder<C, P, D> {
     /// How often to try at the most, counting the first attempt. At least 1.
     pub fn max_attempts(mut self, attempts: u32) -> Self {
         self.rules.max_attempts = attempts;
@@ -198,13 +257,21 @@ impl<C, P> RetryPolicyBuilder<C, P> {
     }
 
     /// Judges answers by `classifier`.
-    pub fn classify<D>(self, classifier: D) -> RetryPolicyBuilder<D, P> {
-        RetryPolicyBuilder { rules: self.rules, classifier, replay: self.replay, seed: self.seed }
+    pub fn classify<T>(self, classifier: T) -> RetryPolicyBuilder<T, P, D> {
+        let Self { rules, replay, dispose, seed, .. } = self;
+        RetryPolicyBuilder { rules, classifier, replay, dispose, seed }
     }
 
     /// Copies requests, and knows which are idempotent, by `replay`.
-    pub fn replay<Q>(self, replay: Q) -> RetryPolicyBuilder<C, Q> {
-        RetryPolicyBuilder { rules: self.rules, classifier: self.classifier, replay, seed: self.seed }
+    pub fn replay<T>(self, replay: T) -> RetryPolicyBuilder<C, T, D> {
+        let Self { rules, classifier, dispose, seed, .. } = self;
+        RetryPolicyBuilder { rules, classifier, replay, dispose, seed }
+    }
+
+    /// Does away with refused answers by `dispose`.
+    pub fn dispose<T>(self, dispose: T) -> RetryPolicyBuilder<C, P, T> {
+        let Self { rules, classifier, replay, seed, .. } = self;
+        RetryPolicyBuilder { rules, classifier, replay, dispose, seed }
     }
 
     /// Draws the jitter from this seed, so that a test sees the same pauses each time.
@@ -218,7 +285,7 @@ impl<C, P> RetryPolicyBuilder<C, P> {
     /// # Errors
     ///
     /// If there is to be no attempt, a bound on time is zero, or the backoff contradicts itself.
-    pub fn build(self) -> Result<RetryPolicy<C, P>, InvalidConfig> {
+    pub fn build(self) -> Result<RetryPolicy<C, P, D>, InvalidConfig> {
         let rules = self.rules;
         if rules.max_attempts == 0 {
             return Err(InvalidConfig::new("max_attempts", 0, "at least 1, the first attempt"));
@@ -228,19 +295,20 @@ impl<C, P> RetryPolicyBuilder<C, P> {
             check_positive("max_elapsed", max_elapsed)?;
         }
         let rng = Mutex::new(self.seed.map_or_else(rand::make_rng, SmallRng::seed_from_u64));
-        let shared = Shared { rules, classifier: self.classifier, replay: self.replay, rng };
+        let Self { classifier, replay, dispose, .. } = self;
+        let shared = Shared { rules, classifier, replay, dispose, rng };
         Ok(RetryPolicy { shared: Arc::new(shared) })
     }
 }
 
-impl<C, P> Clone for RetryPolicy<C, P> {
+impl<C, P, D> Clone for RetryPolicy<C, P, D> {
     #[inline]
     fn clone(&self) -> Self {
         Self { shared: Arc::clone(&self.shared) }
     }
 }
 
-impl<C, P> fmt::Debug for RetryPolicy<C, P> {
+impl<C, P, D> fmt::Debug for RetryPolicy<C, P, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RetryPolicy").field("rules", self.rules()).finish_non_exhaustive()
     }

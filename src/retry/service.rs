@@ -2,19 +2,20 @@ use std::task::{Context, Poll};
 
 use tower_service::Service;
 
-use super::{ResponseFuture, RetryPolicy};
+use super::future::attempt_span;
+use super::{Dispose, DropAnswer, ResponseFuture, RetryPolicy};
 use crate::classify::{Classify, CloneRequest, DefaultClassifier, Replay};
 use crate::error::Rejectable;
 
 /// A service whose failed attempts are repeated. Made by [`RetryLayer`](super::RetryLayer).
 #[derive(Debug)]
-pub struct Retry<S, C = DefaultClassifier, P = CloneRequest> {
+pub struct Retry<S, C = DefaultClassifier, P = CloneRequest, D = DropAnswer> {
     inner: S,
-    policy: RetryPolicy<C, P>,
+    policy: RetryPolicy<C, P, D>,
 }
 
-impl<S, C, P> Retry<S, C, P> {
-    pub(super) const fn new(inner: S, policy: RetryPolicy<C, P>) -> Self {
+impl<S, C, P, D> Retry<S, C, P, D> {
+    pub(super) const fn new(inner: S, policy: RetryPolicy<C, P, D>) -> Self {
         Self { inner, policy }
     }
 
@@ -37,22 +38,23 @@ impl<S, C, P> Retry<S, C, P> {
     }
 }
 
-impl<S: Clone, C, P> Clone for Retry<S, C, P> {
+impl<S: Clone, C, P, D> Clone for Retry<S, C, P, D> {
     fn clone(&self) -> Self {
         Self::new(self.inner.clone(), self.policy.clone())
     }
 }
 
-impl<S, C, P, R> Service<R> for Retry<S, C, P>
+impl<S, C, P, D, R> Service<R> for Retry<S, C, P, D>
 where
     S: Service<R> + Clone,
     S::Error: Rejectable,
     C: Classify<S::Response, S::Error>,
     P: Replay<R>,
+    D: Dispose<S::Response>,
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = ResponseFuture<S, R, C, P>;
+    type Future = ResponseFuture<S, R, C, P, D>;
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
@@ -66,7 +68,8 @@ where
         // The instance that was polled ready makes the call, and any further attempts; its clone stays here.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
-        let attempt = inner.call(request);
-        ResponseFuture::new(attempt, inner, copy, self.policy.clone(), progress)
+        let span = attempt_span(0);
+        let attempt = span.in_scope(|| inner.call(request));
+        ResponseFuture::new(attempt, span, inner, copy, self.policy.clone(), progress)
     }
 }

@@ -43,7 +43,7 @@
 //!
 //! let start = tokio::time::Instant::now();
 //! assert!(client.oneshot(()).await.unwrap_err().is_timeout());
-//! assert_eq!(start.elapsed().as_secs(), 5);
+//! assert!(start.elapsed() <= Duration::from_secs(5)); // retry does not even begin a pause that would last longer
 //! # Ok(())
 //! # }
 //! ```

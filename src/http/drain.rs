@@ -1,0 +1,116 @@
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use http::Response;
+use http_body::Body;
+use pin_project_lite::pin_project;
+
+use super::HttpResponse;
+use crate::retry::{Attempts, Dispose};
+use crate::timer::Timer;
+
+/// Reads the body of a refused answer to its end, within bounds, so that its connection can be used again.
+///
+/// Without it, an answer that is dropped before its body has ended takes an HTTP/1 connection with it, and each retry
+/// opens a new one: just when the server is least able to bear it. Reading goes on while the retry pauses.
+///
+/// It reads at most 64 KiB, for at most 50 ms: beyond that a new connection is cheaper. It also notes the
+/// [`Attempts`] in the extensions of an answer that took more than one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drain {
+    max_bytes: u64,
+    max_time: Duration,
+}
+
+impl Drain {
+    /// Reads at most 64 KiB, for at most 50 ms.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { max_bytes: 64 * 1024, max_time: Duration::from_millis(50) }
+    }
+
+    /// Reads at most so many bytes.
+    #[must_use]
+    pub const fn max_bytes(self, max_bytes: u64) -> Self {
+        Self { max_bytes, ..self }
+    }
+
+    /// Reads at most for so long. The next attempt may have to wait for it.
+    #[must_use]
+    pub const fn max_time(self, max_time: Duration) -> Self {
+        Self { max_time, ..self }
+    }
+
+    fn drain<B: Body>(self, body: B) -> DrainFuture<B> {
+        // What is known to be too long is not begun.
+        let body = (body.size_hint().lower() <= self.max_bytes).then_some(body);
+        DrainFuture { body, left: self.max_bytes, timer: Timer::new(self.max_time) }
+    }
+}
+
+impl Default for Drain {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<B: Body> Dispose<Response<B>> for Drain {
+    type Future = DrainFuture<B>;
+
+    fn dispose(&self, answer: Response<B>) -> Self::Future {
+        self.drain(answer.into_body())
+    }
+
+    fn mark(&self, answer: &mut Response<B>, attempts: &Attempts) {
+        answer.extensions_mut().insert(attempts.clone());
+    }
+}
+
+#[cfg(feature = "reqwest")]
+impl Dispose<reqwest::Response> for Drain {
+    type Future = DrainFuture<reqwest::Body>;
+
+    fn dispose(&self, answer: reqwest::Response) -> Self::Future {
+        self.drain(Response::from(answer).into_body())
+    }
+
+    fn mark(&self, answer: &mut reqwest::Response, attempts: &Attempts) {
+        HttpResponse::extensions_mut(answer).insert(attempts.clone());
+    }
+}
+
+pin_project! {
+    /// Reads a body to its end. Made by [`Drain`].
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless you `.await` or poll them"]
+    pub struct DrainFuture<B> {
+        #[pin]
+        body: Option<B>,
+        left: u64,
+        #[pin]
+        timer: Timer,
+    }
+}
+
+impl<B: Body> Future for DrainFuture<B> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut this = self.project();
+        while let Some(body) = this.body.as_mut().as_pin_mut() {
+            let Poll::Ready(frame) = body.poll_frame(cx) else {
+                ready!(this.timer.as_mut().poll_elapsed(cx));
+                break;
+            };
+            let Some(Ok(frame)) = frame else { break };
+            let read = frame.data_ref().map_or(0, |data| bytes::Buf::remaining(data) as u64);
+            match this.left.checked_sub(read) {
+                Some(left) => *this.left = left,
+                None => break,
+            }
+        }
+        this.body.set(None);
+        Poll::Ready(())
+    }
+}
