@@ -296,21 +296,20 @@ impl Machine {
     /// wait that is due anyway if that is longer.
     pub(super) fn record_and_open(&mut self, ticket: Ticket, outcome: Outcome, wait: Duration, now: &mut Now) {
         self.give_up_probes(now);
-        let tally = match &mut self.phase {
-            Phase::Closed if ticket == self.ticket => self.window.record(outcome, now),
+        let (tally, tripped) = match &mut self.phase {
+            Phase::Closed if ticket == self.ticket => {
+                let tally = self.window.record(outcome, now);
+                (tally, tally.calls >= self.rules.minimum_calls && self.rules.tripped_by(tally))
+            }
             Phase::HalfOpen { settled, out } => {
                 let Some(index) = out.iter().position(|probe| probe.ticket == ticket) else { return };
                 out.swap_remove(index);
                 settled.add(outcome);
-                *settled
+                (*settled, true)
             }
             _ => return self.record(ticket, outcome, now),
         };
-        let due = if tally.calls >= self.rules.minimum_calls && self.rules.tripped_by(tally) {
-            self.next_wait()
-        } else {
-            Duration::ZERO
-        };
+        let due = if tripped { self.next_wait() } else { Duration::ZERO };
         // Closed, HalfOpen -> Open: the callee asked for it.
         self.open_for(due.max(wait), tally, now);
     }

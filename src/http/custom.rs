@@ -4,6 +4,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, StatusCode};
 
 use super::Http;
+use super::replay::IDEMPOTENCY_KEY;
 use crate::classify::Verdict;
 
 /// [`Http`] with rules of your own. Made by [`Http::builder`]; a classifier and a replay as it stands.
@@ -32,13 +33,19 @@ pub struct CustomHttp<F = fn(StatusCode, &HeaderMap) -> Option<Verdict>> {
     pub(super) retry_statuses: Option<Arc<[StatusCode]>>,
     pub(super) classify_with: F,
     pub(super) resend_header: Option<HeaderName>,
+    pub(super) idempotency_header: HeaderName,
 }
 
 impl Http {
     /// The same rules, to be changed.
     #[must_use]
     pub fn builder() -> CustomHttp {
-        CustomHttp { retry_statuses: None, classify_with: |_, _| None, resend_header: None }
+        CustomHttp {
+            retry_statuses: None,
+            classify_with: |_, _| None,
+            resend_header: None,
+            idempotency_header: IDEMPOTENCY_KEY,
+        }
     }
 }
 
@@ -57,7 +64,16 @@ impl<F> CustomHttp<F> {
     where
         G: Fn(StatusCode, &HeaderMap) -> Option<Verdict>,
     {
-        CustomHttp { retry_statuses: self.retry_statuses, classify_with: classify, resend_header: self.resend_header }
+        let Self { retry_statuses, resend_header, idempotency_header, .. } = self;
+        CustomHttp { retry_statuses, classify_with: classify, resend_header, idempotency_header }
+    }
+
+    /// Takes a request that carries this header for one whose repeat the server recognises, instead of one that
+    /// carries `Idempotency-Key`.
+    #[must_use]
+    pub fn idempotency_header(mut self, name: HeaderName) -> Self {
+        self.idempotency_header = name;
+        self
     }
 
     /// Sends the number of the attempts before it with each attempt after the first, in this header.

@@ -46,6 +46,7 @@ mod classify;
 mod custom;
 mod drain;
 mod effect;
+pub mod idempotency_key;
 mod message;
 mod replay;
 #[cfg(feature = "reqwest")]

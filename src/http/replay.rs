@@ -7,12 +7,12 @@ use crate::classify::Replay;
 /// (IETF draft `draft-ietf-httpapi-idempotency-key-header`).
 pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-fn is_keyed(request: &impl HttpRequest) -> bool {
-    request.headers().contains_key(IDEMPOTENCY_KEY)
+fn is_keyed(request: &impl HttpRequest, header: &HeaderName) -> bool {
+    request.headers().contains_key(header)
 }
 
-fn is_idempotent(request: &impl HttpRequest) -> bool {
-    request.method().is_idempotent() || is_keyed(request)
+fn is_idempotent(request: &impl HttpRequest, header: &HeaderName) -> bool {
+    request.method().is_idempotent() || is_keyed(request, header)
 }
 
 fn number(request: &mut impl HttpRequest, resends: u32, header: Option<&HeaderName>) {
@@ -30,11 +30,11 @@ impl<B: Clone> Replay<Request<B>> for Http {
     }
 
     fn is_idempotent(&self, request: &Request<B>) -> bool {
-        is_idempotent(request)
+        is_idempotent(request, &IDEMPOTENCY_KEY)
     }
 
     fn is_keyed(&self, request: &Request<B>) -> bool {
-        is_keyed(request)
+        is_keyed(request, &IDEMPOTENCY_KEY)
     }
 
     fn number(&self, request: &mut Request<B>, resends: u32) {
@@ -50,11 +50,11 @@ impl Replay<reqwest::Request> for Http {
     }
 
     fn is_idempotent(&self, request: &reqwest::Request) -> bool {
-        is_idempotent(request)
+        is_idempotent(request, &IDEMPOTENCY_KEY)
     }
 
     fn is_keyed(&self, request: &reqwest::Request) -> bool {
-        is_keyed(request)
+        is_keyed(request, &IDEMPOTENCY_KEY)
     }
 }
 
@@ -68,11 +68,11 @@ where
     }
 
     fn is_idempotent(&self, request: &R) -> bool {
-        is_idempotent(request)
+        is_idempotent(request, &self.idempotency_header)
     }
 
     fn is_keyed(&self, request: &R) -> bool {
-        is_keyed(request)
+        is_keyed(request, &self.idempotency_header)
     }
 
     fn number(&self, request: &mut R, resends: u32) {
