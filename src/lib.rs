@@ -10,6 +10,7 @@ pub mod bulkhead;
 pub mod backoff;
 pub mod classify;
 pub mod error;
+pub mod extent;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod window;

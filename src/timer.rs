@@ -39,6 +39,16 @@ impl Timer {
         }
     }
 
+    /// When it elapses, if its clock runs.
+    #[inline]
+    pub(crate) fn deadline(self: Pin<&Self>) -> Option<Instant> {
+        match self.project_ref() {
+            TimerRef::Unset { .. } => None,
+            TimerRef::Set { sleep } => Some(sleep.deadline()),
+            TimerRef::Spared { deadline } => *deadline,
+        }
+    }
+
     pub(crate) fn poll_elapsed(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let deadline = match self.as_mut().project() {
             // Unconstrained, because whatever is waited for may use up the task's budget on every poll, and a timer

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -6,8 +7,10 @@ use std::time::Duration;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::places::{Permit, Waiting};
+use super::Permit;
+use super::places::Waiting;
 use crate::error::{Rejectable, Rejection};
+use crate::extent::Extent;
 use crate::timer::Timer;
 
 pin_project! {
@@ -21,12 +24,13 @@ pin_project! {
     ///
     /// Dropped before it is ready, it leaves the queue or gives its place back.
     #[must_use = "futures do nothing unless you `.await` or poll them"]
-    pub struct ResponseFuture<S, R>
+    pub struct ResponseFuture<S, R, U>
     where
         S: Service<R>,
     {
         #[pin]
         state: State<S, R>,
+        extent: PhantomData<fn() -> U>,
     }
 }
 
@@ -56,29 +60,30 @@ pin_project! {
     }
 }
 
-impl<S: Service<R>, R> ResponseFuture<S, R> {
+impl<S: Service<R>, R, U> ResponseFuture<S, R, U> {
     #[inline]
     pub(super) const fn admitted(inner: S::Future, permit: Permit) -> Self {
-        Self { state: State::Admitted { inner, permit: Some(permit) } }
+        Self { state: State::Admitted { inner, permit: Some(permit) }, extent: PhantomData }
     }
 
     pub(super) const fn queued(waiting: Waiting, max_wait: Duration, service: S, request: R) -> Self {
         let timer = Timer::new(max_wait);
-        Self { state: State::Queued { waiting, timer, max_wait, call: Some((service, request)) } }
+        Self { state: State::Queued { waiting, timer, max_wait, call: Some((service, request)) }, extent: PhantomData }
     }
 
     #[cold]
     pub(super) const fn rejected(rejection: Rejection) -> Self {
-        Self { state: State::Rejected { rejection: Some(rejection) } }
+        Self { state: State::Rejected { rejection: Some(rejection) }, extent: PhantomData }
     }
 }
 
-impl<S, R> Future for ResponseFuture<S, R>
+impl<S, R, U> Future for ResponseFuture<S, R, U>
 where
     S: Service<R>,
     S::Error: Rejectable,
+    U: Extent<S::Response, Permit>,
 {
-    type Output = Result<S::Response, S::Error>;
+    type Output = Result<U::Response, S::Error>;
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -87,8 +92,8 @@ where
             let next = match state.as_mut().project() {
                 StateProj::Admitted { inner, permit } => {
                     let result = std::task::ready!(inner.poll(cx));
-                    *permit = None;
-                    return Poll::Ready(result);
+                    let permit = permit.take().expect("polled after it was ready");
+                    return Poll::Ready(result.map(|response| U::settle(response, permit)));
                 }
                 StateProj::Queued { waiting, timer, max_wait, call } => {
                     let Poll::Ready(permit) = waiting.poll_permit(cx) else {
@@ -112,7 +117,7 @@ where
     }
 }
 
-impl<S: Service<R>, R> fmt::Debug for ResponseFuture<S, R> {
+impl<S: Service<R>, R, U> fmt::Debug for ResponseFuture<S, R, U> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match self.state {
             State::Queued { .. } => "queued",

@@ -1,17 +1,20 @@
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use tower_layer::Layer;
 
 use super::{Bulkhead, Places};
 use crate::error::InvalidConfig;
+use crate::extent::UntilHead;
 
 /// Bounds the requests in flight.
 ///
 /// All services made from a layer, or from a clone of it, share its places.
-#[derive(Debug, Clone)]
-pub struct BulkheadLayer {
+#[derive(Debug)]
+pub struct BulkheadLayer<U = UntilHead> {
     places: Places,
     queueing: Queueing,
+    extent: PhantomData<fn() -> U>,
 }
 
 /// Who may queue, and for how long.
@@ -29,7 +32,16 @@ impl BulkheadLayer {
     /// If `limit` is zero or above 2,147,483,647.
     pub fn new(limit: usize) -> Result<Self, InvalidConfig> {
         let queueing = Queueing { max_wait: Duration::ZERO, max_queue: usize::MAX };
-        Ok(Self { places: Places::new(limit)?, queueing })
+        Ok(Self { places: Places::new(limit)?, queueing, extent: PhantomData })
+    }
+}
+
+impl<U> BulkheadLayer<U> {
+    /// Holds the place until the body of the answer has ended, or was dropped: right where the bodies are the work.
+    #[cfg(feature = "http")]
+    #[must_use]
+    pub fn until_body_end(self) -> BulkheadLayer<crate::http::UntilBodyEnd> {
+        BulkheadLayer { places: self.places, queueing: self.queueing, extent: PhantomData }
     }
 
     /// Lets a request wait so long for a place. Zero, the default, is not at all; a wait too large for the clock
@@ -54,8 +66,14 @@ impl BulkheadLayer {
     }
 }
 
-impl<S> Layer<S> for BulkheadLayer {
-    type Service = Bulkhead<S>;
+impl<U> Clone for BulkheadLayer<U> {
+    fn clone(&self) -> Self {
+        Self { places: self.places.clone(), queueing: self.queueing, extent: PhantomData }
+    }
+}
+
+impl<S, U> Layer<S> for BulkheadLayer<U> {
+    type Service = Bulkhead<S, U>;
 
     fn layer(&self, inner: S) -> Self::Service {
         Bulkhead::new(inner, self.places.clone(), self.queueing)

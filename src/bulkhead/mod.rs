@@ -29,6 +29,10 @@
 //! # }
 //! ```
 //!
+//! A place is held until the head of the answer is there. What the body still streams is not bounded, so that
+//! server-sent events and long downloads do not fill the bulkhead for ever. Where it is the bodies that weigh, use
+//! `until_body_end` (feature `http`).
+//!
 //! With a queue, and resized while it runs:
 //!
 //! ```
@@ -51,5 +55,5 @@ mod service;
 
 pub use future::ResponseFuture;
 pub use layer::BulkheadLayer;
-pub use places::Places;
+pub use places::{Permit, Places};
 pub use service::Bulkhead;

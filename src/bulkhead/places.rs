@@ -13,6 +13,7 @@ use std::task::{Context, Poll, ready};
 use tokio::sync::oneshot;
 
 use crate::error::{InvalidConfig, check_count};
+use crate::extent::Guard;
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering, PoisonError};
 
 /// The places of a bulkhead. Cheap to clone; all clones are the same bulkhead.
@@ -36,7 +37,7 @@ struct Queue {
 }
 
 /// A place in the bulkhead, given back on drop.
-pub(super) struct Permit {
+pub struct Permit {
     /// `None` once the place is somebody else's.
     shared: Option<Arc<Shared>>,
 }
@@ -250,6 +251,20 @@ impl Permit {
     /// Does not give the place back.
     fn forget(mut self) {
         self.shared = None;
+    }
+}
+
+/// However the request ended, its place is free.
+impl Guard for Permit {
+    #[inline]
+    fn complete(self) {}
+
+    fn fail(self) {}
+}
+
+impl fmt::Debug for Permit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Permit")
     }
 }
 

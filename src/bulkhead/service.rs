@@ -1,24 +1,27 @@
+use std::marker::PhantomData;
 use std::task::{Context, Poll};
 
 use tower_service::Service;
 
 use super::layer::Queueing;
-use super::{Places, ResponseFuture};
+use super::{Permit, Places, ResponseFuture};
 use crate::error::{Rejectable, Rejection};
+use crate::extent::{Extent, UntilHead};
 
 /// A service that has only so many requests in flight. Made by [`BulkheadLayer`](super::BulkheadLayer).
 ///
 /// Clones share the places.
-#[derive(Debug, Clone)]
-pub struct Bulkhead<S> {
+#[derive(Debug)]
+pub struct Bulkhead<S, U = UntilHead> {
     inner: S,
     places: Places,
     queueing: Queueing,
+    extent: PhantomData<fn() -> U>,
 }
 
-impl<S> Bulkhead<S> {
+impl<S, U> Bulkhead<S, U> {
     pub(super) const fn new(inner: S, places: Places, queueing: Queueing) -> Self {
-        Self { inner, places, queueing }
+        Self { inner, places, queueing, extent: PhantomData }
     }
 
     /// The places.
@@ -50,14 +53,21 @@ impl<S> Bulkhead<S> {
     }
 }
 
-impl<S, R> Service<R> for Bulkhead<S>
+impl<S: Clone, U> Clone for Bulkhead<S, U> {
+    fn clone(&self) -> Self {
+        Self::new(self.inner.clone(), self.places.clone(), self.queueing)
+    }
+}
+
+impl<S, U, R> Service<R> for Bulkhead<S, U>
 where
     S: Service<R> + Clone,
     S::Error: Rejectable,
+    U: Extent<S::Response, Permit>,
 {
-    type Response = S::Response;
+    type Response = U::Response;
     type Error = S::Error;
-    type Future = ResponseFuture<S, R>;
+    type Future = ResponseFuture<S, R, U>;
 
     /// Ready when the inner service is. A place is taken when the request is called, so an idle clone holds none.
     #[inline]

@@ -1,11 +1,13 @@
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
-use super::Permit;
+use super::{JudgedPermit, Permit};
 use crate::classify::{Classify, Effect, Failure, Verdict};
 use crate::error::{Rejectable, Rejection};
+use crate::extent::Extent;
 
 pin_project! {
     /// The answer of a [`CircuitBreaker`](super::CircuitBreaker).
@@ -16,9 +18,10 @@ pin_project! {
     /// and it already was one.
     #[derive(Debug)]
     #[must_use = "futures do nothing unless you `.await` or poll them"]
-    pub struct ResponseFuture<F, C> {
+    pub struct ResponseFuture<F, C, U> {
         #[pin]
         state: State<F, C>,
+        extent: PhantomData<fn() -> U>,
     }
 }
 
@@ -38,38 +41,48 @@ pin_project! {
     }
 }
 
-impl<F, C> ResponseFuture<F, C> {
+impl<F, C, U> ResponseFuture<F, C, U> {
     /// Makes the inner future; that it panics counts as a failure.
     #[inline]
     pub(super) fn admitted(permit: Permit, classifier: C, call: impl FnOnce() -> F) -> Self {
         let mut permit = Some(permit);
         let inner = fail_on_unwind(&mut permit, call);
-        Self { state: State::Admitted { inner, permit, classifier } }
+        Self { state: State::Admitted { inner, permit, classifier }, extent: PhantomData }
     }
 
     #[cold]
     pub(super) const fn rejected(rejection: Rejection) -> Self {
-        Self { state: State::Rejected { rejection: Some(rejection) } }
+        Self { state: State::Rejected { rejection: Some(rejection) }, extent: PhantomData }
     }
 }
 
-impl<F, C, T, E> Future for ResponseFuture<F, C>
+impl<F, C, U, T, E> Future for ResponseFuture<F, C, U>
 where
     F: Future<Output = Result<T, E>>,
     E: Rejectable,
     C: Classify<T, E>,
+    U: Extent<T, JudgedPermit>,
 {
-    type Output = Result<T, E>;
+    type Output = Result<U::Response, E>;
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
             StateProj::Admitted { inner, permit, classifier } => {
                 let result = ready!(fail_on_unwind(permit, || inner.poll(cx)));
-                if let Some(permit) = permit.take() {
-                    permit.record(classifier.classify(result.as_ref()));
+                let verdict = classifier.classify(result.as_ref());
+                let mut permit = permit.take().expect("polled after it was ready");
+                if matches!(verdict, Verdict::Failure(_) | Verdict::Ignored) {
+                    // The body cannot make it any better.
+                    permit.settle(verdict);
                 }
-                Poll::Ready(result)
+                Poll::Ready(match result {
+                    Ok(response) => Ok(U::settle(response, JudgedPermit { permit, verdict })),
+                    Err(error) => {
+                        permit.record(verdict);
+                        Err(error)
+                    }
+                })
             }
             StateProj::Rejected { rejection } => {
                 let rejection = rejection.take().expect("polled after it was ready");

@@ -1,35 +1,53 @@
+use std::marker::PhantomData;
+
 use tower_layer::Layer;
 
 use super::{Circuit, CircuitBreaker};
 use crate::classify::DefaultClassifier;
+use crate::extent::UntilHead;
 
 /// Guards a service with a [`Circuit`].
 ///
 /// All services made from a layer, or from a clone of it, share its circuit.
-#[derive(Debug, Clone)]
-pub struct CircuitBreakerLayer<C = DefaultClassifier> {
+#[derive(Debug)]
+pub struct CircuitBreakerLayer<C = DefaultClassifier, U = UntilHead> {
     circuit: Circuit,
     classifier: C,
+    extent: PhantomData<fn() -> U>,
 }
 
 impl CircuitBreakerLayer {
     /// Guards with `circuit`, and takes every error for a failure, as [`DefaultClassifier`] does.
     #[must_use]
     pub const fn new(circuit: Circuit) -> Self {
-        Self { circuit, classifier: DefaultClassifier }
+        Self { circuit, classifier: DefaultClassifier, extent: PhantomData }
     }
 }
 
-impl<C> CircuitBreakerLayer<C> {
+impl<C, U> CircuitBreakerLayer<C, U> {
     /// Judges answers by `classifier` instead.
     #[must_use]
-    pub fn classify<D>(self, classifier: D) -> CircuitBreakerLayer<D> {
-        CircuitBreakerLayer { circuit: self.circuit, classifier }
+    pub fn classify<D>(self, classifier: D) -> CircuitBreakerLayer<D, U> {
+        CircuitBreakerLayer { circuit: self.circuit, classifier, extent: PhantomData }
+    }
+
+    /// Records a call once the body of its answer has ended: one that breaks off counts as failed, and the time that it
+    /// takes as part of the call. An answer whose head is a failure is recorded at once.
+    #[cfg(feature = "http")]
+    #[must_use]
+    pub fn until_body_end(self) -> CircuitBreakerLayer<C, crate::http::UntilBodyEnd> {
+        CircuitBreakerLayer { circuit: self.circuit, classifier: self.classifier, extent: PhantomData }
     }
 }
 
-impl<S, C: Clone> Layer<S> for CircuitBreakerLayer<C> {
-    type Service = CircuitBreaker<S, C>;
+impl<C: Clone, U> Clone for CircuitBreakerLayer<C, U> {
+    fn clone(&self) -> Self {
+        Self { circuit: self.circuit.clone(), classifier: self.classifier.clone(), extent: PhantomData }
+    }
+}
+
+impl<S, C: Clone, U> Layer<S> for CircuitBreakerLayer<C, U> {
+    type Service = CircuitBreaker<S, C, U>;
 
     fn layer(&self, inner: S) -> Self::Service {
         CircuitBreaker::new(inner, self.circuit.clone(), self.classifier.clone())

@@ -82,6 +82,6 @@ pub use circuit::{Circuit, Snapshot};
 pub use config::CircuitBuilder;
 pub use future::ResponseFuture;
 pub use layer::CircuitBreakerLayer;
-pub use permit::Permit;
+pub use permit::{JudgedPermit, Permit};
 pub use service::CircuitBreaker;
 pub use state::State;

@@ -5,7 +5,8 @@ use tokio::time::Instant;
 
 use super::circuit::Shared;
 use super::state::{Now, Ticket};
-use crate::classify::Verdict;
+use crate::classify::{Effect, Failure, Verdict};
+use crate::extent::Guard;
 use crate::window::Outcome;
 
 /// Leave to make one call, given by [`Circuit::acquire`](super::Circuit::acquire).
@@ -31,6 +32,12 @@ impl Permit {
     /// Records how the call went, and how long it took since the permit was given.
     #[inline]
     pub fn record(mut self, verdict: Verdict) {
+        self.settle(verdict);
+    }
+
+    /// Settles it in place. After that it is a permit for which nothing is recorded.
+    #[inline]
+    pub(super) fn settle(&mut self, verdict: Verdict) {
         let Some(ticket) = self.ticket.take() else { return };
         let mut now = Now::default();
         let (failed, retry_after) = match verdict {
@@ -71,6 +78,24 @@ impl Drop for Permit {
         if let Some(ticket) = self.ticket.take() {
             self.cancel(ticket);
         }
+    }
+}
+
+/// A permit and the verdict of the head, which counts if nothing goes wrong with the body.
+#[derive(Debug)]
+pub struct JudgedPermit {
+    pub(super) permit: Permit,
+    pub(super) verdict: Verdict,
+}
+
+impl Guard for JudgedPermit {
+    #[inline]
+    fn complete(self) {
+        self.permit.record(self.verdict);
+    }
+
+    fn fail(self) {
+        self.permit.record(Verdict::Failure(Failure::new(Effect::Unknown)));
     }
 }
 

@@ -1,26 +1,29 @@
+use std::marker::PhantomData;
 use std::task::{Context, Poll};
 
 use tower_service::Service;
 
-use super::{Circuit, ResponseFuture};
+use super::{Circuit, JudgedPermit, ResponseFuture};
 use crate::classify::{Classify, DefaultClassifier};
 use crate::error::Rejectable;
+use crate::extent::{Extent, UntilHead};
 
 /// A service behind a [`Circuit`]. Made by [`CircuitBreakerLayer`](super::CircuitBreakerLayer).
 ///
 /// Clones share the circuit.
 #[derive(Debug)]
-pub struct CircuitBreaker<S, C = DefaultClassifier> {
+pub struct CircuitBreaker<S, C = DefaultClassifier, U = UntilHead> {
     inner: S,
     circuit: Circuit,
     classifier: C,
     /// `poll_ready` found the circuit open and did not ask the inner service, so `call` must not call it.
     refusing: bool,
+    extent: PhantomData<fn() -> U>,
 }
 
-impl<S, C> CircuitBreaker<S, C> {
+impl<S, C, U> CircuitBreaker<S, C, U> {
     pub(super) const fn new(inner: S, circuit: Circuit, classifier: C) -> Self {
-        Self { inner, circuit, classifier, refusing: false }
+        Self { inner, circuit, classifier, refusing: false, extent: PhantomData }
     }
 
     /// The circuit.
@@ -49,21 +52,22 @@ impl<S, C> CircuitBreaker<S, C> {
 }
 
 /// The clone has been asked nothing yet.
-impl<S: Clone, C: Clone> Clone for CircuitBreaker<S, C> {
+impl<S: Clone, C: Clone, U> Clone for CircuitBreaker<S, C, U> {
     fn clone(&self) -> Self {
         Self::new(self.inner.clone(), self.circuit.clone(), self.classifier.clone())
     }
 }
 
-impl<S, C, R> Service<R> for CircuitBreaker<S, C>
+impl<S, C, U, R> Service<R> for CircuitBreaker<S, C, U>
 where
     S: Service<R>,
     S::Error: Rejectable,
     C: Classify<S::Response, S::Error> + Clone,
+    U: Extent<S::Response, JudgedPermit>,
 {
-    type Response = S::Response;
+    type Response = U::Response;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future, C>;
+    type Future = ResponseFuture<S::Future, C, U>;
 
     /// While the circuit is open it is ready at once, without asking the inner service, and the call is rejected.
     #[inline]

@@ -42,6 +42,7 @@
 //! [h2]: https://www.rfc-editor.org/rfc/rfc9113#section-8.7
 //! [methods]: https://www.rfc-editor.org/rfc/rfc9110#section-9.2.2
 
+mod body;
 mod classify;
 mod custom;
 mod drain;
@@ -53,6 +54,7 @@ mod replay;
 mod reqwest;
 mod retry_after;
 
+pub use body::{GuardBody, GuardedBody, UntilBodyEnd};
 pub use custom::CustomHttp;
 pub use drain::{Drain, DrainFuture};
 pub use message::{HttpRequest, HttpResponse};

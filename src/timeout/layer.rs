@@ -1,13 +1,16 @@
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use tower_layer::Layer;
 
 use super::Timeout;
+use crate::extent::UntilHead;
 
 /// Bounds the time an answer may take.
-#[derive(Debug, Clone, Copy)]
-pub struct TimeoutLayer {
+#[derive(Debug)]
+pub struct TimeoutLayer<U = UntilHead> {
     limit: Duration,
+    extent: PhantomData<fn() -> U>,
 }
 
 impl TimeoutLayer {
@@ -17,12 +20,30 @@ impl TimeoutLayer {
     /// once gets through; a limit too large for the clock never ends.
     #[must_use]
     pub const fn new(limit: Duration) -> Self {
-        Self { limit }
+        Self { limit, extent: PhantomData }
     }
 }
 
-impl<S> Layer<S> for TimeoutLayer {
-    type Service = Timeout<S>;
+impl<U> TimeoutLayer<U> {
+    /// Bounds the body of the answer too: it breaks off with a [`Rejection::Timeout`](crate::Rejection::Timeout) as its
+    /// error. Not for streams that are meant to go on.
+    #[cfg(feature = "http")]
+    #[must_use]
+    pub fn until_body_end(self) -> TimeoutLayer<crate::http::UntilBodyEnd> {
+        TimeoutLayer { limit: self.limit, extent: PhantomData }
+    }
+}
+
+impl<U> Clone for TimeoutLayer<U> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<U> Copy for TimeoutLayer<U> {}
+
+impl<S, U> Layer<S> for TimeoutLayer<U> {
+    type Service = Timeout<S, U>;
 
     fn layer(&self, inner: S) -> Self::Service {
         Timeout::new(inner, self.limit)

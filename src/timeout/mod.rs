@@ -48,10 +48,12 @@
 //! # }
 //! ```
 
+mod body_timer;
 mod future;
 mod layer;
 mod service;
 
+pub use body_timer::BodyTimer;
 pub use future::ResponseFuture;
 pub use layer::TimeoutLayer;
 pub use service::Timeout;

@@ -1,21 +1,24 @@
+use std::marker::PhantomData;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tower_service::Service;
 
-use super::ResponseFuture;
+use super::{BodyTimer, ResponseFuture};
 use crate::error::Rejectable;
+use crate::extent::{Extent, UntilHead};
 
 /// A service whose answers may take only so long. Made by [`TimeoutLayer`](super::TimeoutLayer).
-#[derive(Debug, Clone, Copy)]
-pub struct Timeout<S> {
+#[derive(Debug)]
+pub struct Timeout<S, U = UntilHead> {
     inner: S,
     limit: Duration,
+    extent: PhantomData<fn() -> U>,
 }
 
-impl<S> Timeout<S> {
+impl<S, U> Timeout<S, U> {
     pub(super) const fn new(inner: S, limit: Duration) -> Self {
-        Self { inner, limit }
+        Self { inner, limit, extent: PhantomData }
     }
 
     /// The wrapped service.
@@ -37,14 +40,21 @@ impl<S> Timeout<S> {
     }
 }
 
-impl<S, R> Service<R> for Timeout<S>
+impl<S: Clone, U> Clone for Timeout<S, U> {
+    fn clone(&self) -> Self {
+        Self::new(self.inner.clone(), self.limit)
+    }
+}
+
+impl<S, U, R> Service<R> for Timeout<S, U>
 where
     S: Service<R>,
     S::Error: Rejectable,
+    U: Extent<S::Response, BodyTimer>,
 {
-    type Response = S::Response;
+    type Response = U::Response;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future>;
+    type Future = ResponseFuture<S::Future, U>;
 
     /// Waiting for the inner service to be ready is not bounded: that time belongs to no request yet.
     #[inline]
