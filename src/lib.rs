@@ -13,9 +13,12 @@ pub mod error;
 pub mod extent;
 #[cfg(feature = "http")]
 pub mod http;
+#[cfg(feature = "per-key")]
+pub mod per_key;
 pub mod window;
 
 mod deadline;
+mod oneshot;
 mod sync;
 mod timer;
 
@@ -25,5 +28,7 @@ pub use classify::{Effect, Failure, Verdict};
 pub use deadline::deadline;
 pub use error::{Error, InvalidConfig, Rejection};
 pub use fallback::FallbackLayer;
+#[cfg(feature = "per-key")]
+pub use per_key::PerKeyLayer;
 pub use retry::{RetryLayer, RetryPolicy};
 pub use timeout::TimeoutLayer;

@@ -59,6 +59,12 @@ impl<U> BulkheadLayer<U> {
         self
     }
 
+    /// Another bulkhead of the same limit, by the same rules, with places of its own.
+    #[must_use]
+    pub fn sibling(&self) -> Self {
+        Self { places: self.places.sibling(), queueing: self.queueing, extent: PhantomData }
+    }
+
     /// Its places: to look at, and to resize.
     #[must_use]
     pub fn places(&self) -> Places {

@@ -99,8 +99,15 @@ impl Word {
 impl Places {
     pub(super) fn new(limit: usize) -> Result<Self, InvalidConfig> {
         check_count("limit", limit, Word::MAX_LIMIT)?;
-        let word = AtomicU64::new(Word::new(limit).0);
-        Ok(Self { shared: Arc::new(Shared { word, queue: Mutex::default() }) })
+        Ok(Self::with(Word::new(limit)))
+    }
+
+    fn with(word: Word) -> Self {
+        Self { shared: Arc::new(Shared { word: AtomicU64::new(word.0), queue: Mutex::default() }) }
+    }
+
+    pub(super) fn sibling(&self) -> Self {
+        Self::with(Word::new(self.limit()))
     }
 
     /// How many requests may be in flight at once.

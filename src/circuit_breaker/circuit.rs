@@ -166,6 +166,13 @@ impl Circuit {
         }
     }
 
+    /// Another circuit by the same rules: new, closed, and with a name of its own.
+    #[must_use]
+    pub fn sibling(&self, name: impl Into<Arc<str>>) -> Self {
+        let (rules, window) = self.inner.locked(|machine, _| machine.blank());
+        Self::new(name.into(), rules, window, self.inner.max_retry_after)
+    }
+
     /// The name it was built with.
     #[must_use]
     pub fn name(&self) -> &str {

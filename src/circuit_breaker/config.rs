@@ -113,6 +113,15 @@ impl CircuitBuilder {
         Self { max_retry_after: Some(max), ..self }
     }
 
+    /// How far a time window looks back; `None` for a count window.
+    #[cfg(feature = "http")]
+    pub(crate) fn window_duration(&self) -> Option<Duration> {
+        match self.window {
+            WindowKind::Count(_) => None,
+            WindowKind::Time(duration, _) => Some(duration),
+        }
+    }
+
     /// The circuit, closed and with an empty window.
     ///
     /// # Errors

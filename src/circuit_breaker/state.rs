@@ -78,7 +78,7 @@ pub(super) struct SlowCalls {
 }
 
 /// The tracker a circuit was built with. The time window is boxed because it is three times as large.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Window {
     Count(CountWindow),
     Time(Box<TimeWindow>),
@@ -190,6 +190,13 @@ pub(super) struct Machine {
 impl Machine {
     pub(super) fn new(rules: Rules, window: Window, rng: SmallRng) -> Self {
         Self { rules, phase: Phase::Closed, ticket: 1, window, waits: Waits::default(), rng, transition: None }
+    }
+
+    /// What it takes to make another one like this.
+    pub(super) fn blank(&self) -> (Rules, Window) {
+        let mut window = self.window.clone();
+        window.clear();
+        (self.rules.clone(), window)
     }
 
     pub(super) fn state(&self) -> State {

@@ -7,6 +7,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use crate::classify::{CloneRequest, Replay};
+use crate::oneshot::Oneshot;
 
 /// Where the answer comes from when the service has none. Made by the constructors of
 /// [`FallbackLayer`](super::FallbackLayer); implement it for what they do not cover.
@@ -99,12 +100,9 @@ where
     }
 
     fn handle(&self, kept: Option<R>, result: Result<S::Response, S::Error>) -> Self::Future {
-        OtherServiceFuture {
-            state: match kept {
-                Some(request) => Asking::Readiness { service: self.service.clone(), request: Some(request) },
-                None => Asking::Impossible { result: Some(result) },
-            },
-        }
+        let answer = kept.map(|request| Oneshot::new(self.service.clone(), request));
+        let result = answer.is_none().then_some(result);
+        OtherServiceFuture { answer, result }
     }
 }
 
@@ -115,20 +113,10 @@ pin_project! {
     where
         S: Service<R>,
     {
+        // Empty if the request could not be copied: then there is the result.
         #[pin]
-        state: Asking<S, R>,
-    }
-}
-
-pin_project! {
-    #[project = AskingProj]
-    enum Asking<S, R>
-    where
-        S: Service<R>,
-    {
-        Readiness { service: S, request: Option<R> },
-        Answer { #[pin] future: S::Future },
-        Impossible { result: Option<Result<S::Response, S::Error>> },
+        answer: Option<Oneshot<S, R>>,
+        result: Option<Result<S::Response, S::Error>>,
     }
 }
 
@@ -136,20 +124,10 @@ impl<S: Service<R>, R> Future for OtherServiceFuture<S, R> {
     type Output = Result<S::Response, S::Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut state = self.project().state;
-        loop {
-            let next = match state.as_mut().project() {
-                AskingProj::Readiness { service, request } => {
-                    std::task::ready!(service.poll_ready(cx))?;
-                    // Readiness -> Answer: the other service is ready.
-                    Asking::Answer { future: service.call(request.take().expect("it is called once")) }
-                }
-                AskingProj::Answer { future } => return future.poll(cx),
-                AskingProj::Impossible { result } => {
-                    return Poll::Ready(result.take().expect("polled after it was ready"));
-                }
-            };
-            state.set(next);
+        let this = self.project();
+        match this.answer.as_pin_mut() {
+            Some(answer) => answer.poll(cx),
+            None => Poll::Ready(this.result.take().expect("polled after it was ready")),
         }
     }
 }

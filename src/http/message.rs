@@ -26,6 +26,13 @@ pub trait HttpResponse {
     fn extensions_mut(&mut self) -> &mut Extensions;
 }
 
+/// The authority of a request; empty if its target names no host. The key of one layer for each host: see
+/// [`per_key`](https://docs.rs/windbreak/latest/windbreak/per_key/).
+#[must_use]
+pub fn authority<R: HttpRequest>(request: &R) -> String {
+    request.authority().unwrap_or_default()
+}
+
 impl<B> HttpRequest for Request<B> {
     fn method(&self) -> &Method {
         self.method()

@@ -53,11 +53,13 @@ mod replay;
 #[cfg(feature = "reqwest")]
 mod reqwest;
 mod retry_after;
+mod standard;
 
 pub use body::{GuardBody, GuardedBody, UntilBodyEnd};
 pub use custom::CustomHttp;
 pub use drain::{Drain, DrainFuture};
-pub use message::{HttpRequest, HttpResponse};
+pub use message::{HttpRequest, HttpResponse, authority};
+pub use standard::{Standard, StandardBuilder, StandardService};
 
 use crate::retry::{RetryPolicy, RetryPolicyBuilder};
 

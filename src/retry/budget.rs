@@ -33,7 +33,7 @@ pub struct RetryBudget {
 
 struct Limits {
     ratio: f64,
-    floor: f64,
+    floor: u32,
     requests: AtomicU64,
     ledger: Mutex<Ledger>,
 }
@@ -61,7 +61,7 @@ impl RetryBudget {
         // Puts its first edge before the first request.
         window.tally(Instant::now());
         let ledger = Mutex::new(Ledger { window, entered: 0 });
-        let limits = Limits { ratio, floor: floor.into(), requests: AtomicU64::new(0), ledger };
+        let limits = Limits { ratio, floor, requests: AtomicU64::new(0), ledger };
         Self { limits: Some(Arc::new(limits)) }
     }
 
@@ -69,6 +69,15 @@ impl RetryBudget {
     #[must_use]
     pub const fn unlimited() -> Self {
         Self { limits: None }
+    }
+
+    /// Another budget of the same ratio and floor.
+    #[must_use]
+    pub fn sibling(&self) -> Self {
+        match &self.limits {
+            Some(limits) => Self::with(limits.ratio, limits.floor),
+            None => Self::unlimited(),
+        }
     }
 
     /// Counts a request: not a retry of it.
@@ -100,7 +109,7 @@ impl Limits {
         let load = ledger.enter(&self.requests, now);
         #[allow(clippy::cast_precision_loss, reason = "far fewer than 2^53 requests in ten seconds")]
         let (requests, retries) = (load.calls as f64, load.failures as f64);
-        let allowed = retries + 1.0 <= self.ratio * requests + self.floor;
+        let allowed = retries + 1.0 <= self.ratio * requests + f64::from(self.floor);
         if allowed {
             ledger.window.add(Tally { failures: 1, ..Tally::default() });
         }

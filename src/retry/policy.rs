@@ -91,6 +91,24 @@ impl RetryPolicy {
     }
 }
 
+impl<C: Clone, P: Clone, D: Clone> RetryPolicy<C, P, D> {
+    /// Another policy by the same rules, with a budget of its own.
+    #[must_use]
+    pub fn sibling(&self) -> Self {
+        let Shared { rules, classifier, replay, dispose, .. } = &*self.shared;
+        let rules = Rules { budget: rules.budget.sibling(), ..rules.clone() };
+        Self {
+            shared: Arc::new(Shared {
+                rules,
+                classifier: classifier.clone(),
+                replay: replay.clone(),
+                dispose: dispose.clone(),
+                rng: Mutex::new(rand::make_rng()),
+            }),
+        }
+    }
+}
+
 impl<C, P, D> RetryPolicy<C, P, D> {
     pub(super) fn classifier(&self) -> &C {
         &self.shared.classifier
@@ -278,6 +296,11 @@ impl<C, P, D> RetryPolicyBuilder<C, P, D> {
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
+    }
+
+    #[cfg(feature = "http")]
+    pub(crate) fn attempts(&self) -> u32 {
+        self.rules.max_attempts
     }
 
     /// The policy.
