@@ -6,7 +6,6 @@ use http::Response;
 use http_body::Body;
 use pin_project_lite::pin_project;
 
-use super::HttpResponse;
 use crate::retry::{Attempts, Dispose};
 use crate::timer::Timer;
 
@@ -76,7 +75,7 @@ impl Dispose<reqwest::Response> for Drain {
     }
 
     fn mark(&self, answer: &mut reqwest::Response, attempts: &Attempts) {
-        HttpResponse::extensions_mut(answer).insert(attempts.clone());
+        answer.extensions_mut().insert(attempts.clone());
     }
 }
 

@@ -39,6 +39,61 @@
 //! # }
 //! ```
 //!
+//! # Until when
+//!
+//! By default a layer takes a request to last until the **head** of its answer: then the place in the bulkhead is free,
+//! the clock stops and the verdict is recorded. That is right for server-sent events, long polls and large downloads.
+//! Where the bodies are the work, `until_body_end()` of the [bulkhead](crate::BulkheadLayer::until_body_end), the
+//! [breaker](crate::CircuitBreakerLayer::until_body_end) and the [timeout](crate::TimeoutLayer::until_body_end) makes them
+//! hold on until the **body** has ended, broken off, or been dropped. A `reqwest::Response` keeps its type; the body of an
+//! `http::Response` becomes a [`GuardedBody`].
+//!
+//! # Connections
+//!
+//! The layers bound requests; connections belong to the client. What to set there:
+//!
+//! | | why | reqwest | hyper-util |
+//! |---|---|---|---|
+//! | connect timeout | a host that is gone must not use up the attempt timeout; 0.5 to 1 s within a region | `connect_timeout` | `HttpConnector::set_connect_timeout` |
+//! | read timeout | a body that stalls; or bound it with `until_body_end()` | `read_timeout` | |
+//! | idle time in the pool | below the keep-alive of the server, or it closes the connection under a request | `pool_idle_timeout` | `pool_idle_timeout`, and a `pool_timer` or it is not enforced |
+//! | idle connections | what you need between two bursts | `pool_max_idle_per_host` | `pool_max_idle_per_host` |
+//! | keep-alive | notices a peer that is gone without a word | `tcp_keepalive`, `http2_keep_alive_interval` | `HttpConnector::set_keepalive`, `http2_keep_alive_interval` |
+//!
+//! Neither client can cap the number of connections, nor bound the wait for one. A bulkhead does both: with HTTP/1 a
+//! request in flight is a connection, so [`BulkheadLayer::new(64)`](crate::BulkheadLayer::new) opens at most 64, and
+//! [`max_wait`](crate::BulkheadLayer::max_wait) is the wait for one. (Until the body ends the connection is in use, so
+//! count until then: `until_body_end()`.) The timeout of the client itself is better left unset: the layers cannot see
+//! it coming, and it does not tell whether the request was sent.
+//!
+//! ```
+//! use std::time::Duration;
+//! use hyper_util::client::legacy::{Client, connect::HttpConnector};
+//! use hyper_util::rt::{TokioExecutor, TokioTimer};
+//!
+//! let mut connector = HttpConnector::new();
+//! connector.set_connect_timeout(Some(Duration::from_millis(500)));
+//! connector.set_keepalive(Some(Duration::from_secs(60)));
+//! let client = Client::builder(TokioExecutor::new())
+//!     .pool_idle_timeout(Duration::from_secs(30))
+//!     .pool_timer(TokioTimer::new())
+//!     .build::<_, String>(connector);
+//! # let _ = client;
+//! ```
+//!
+#![cfg_attr(feature = "reqwest", doc = "```")]
+#![cfg_attr(not(feature = "reqwest"), doc = "```ignore")]
+//! use std::time::Duration;
+//!
+//! let client = reqwest::Client::builder()
+//!     .connect_timeout(Duration::from_millis(500))
+//!     .pool_idle_timeout(Duration::from_secs(30))
+//!     .tcp_keepalive(Duration::from_secs(60))
+//!     .build()?;
+//! # let _ = client;
+//! # Ok::<(), reqwest::Error>(())
+//! ```
+//!
 //! [h2]: https://www.rfc-editor.org/rfc/rfc9113#section-8.7
 //! [methods]: https://www.rfc-editor.org/rfc/rfc9110#section-9.2.2
 
