@@ -1,0 +1,49 @@
+//! The contract of tower, and of giving everything back, held by every layer.
+
+mod callee;
+mod rules;
+mod states;
+mod subjects;
+
+/// Each rule for each subject, as a test of its own: `bulkhead::a_panic_in_call_gives_everything_back`.
+macro_rules! contract {
+    (subjects: [$($subject:ident,)*] rules: $rules:tt) => {
+        $(mod $subject { contract!(@$subject $rules); })*
+    };
+    (@$subject:ident [$($rule:ident,)*]) => {
+        $(
+            #[tokio::test(start_paused = true)]
+            async fn $rule() {
+                crate::rules::$rule(crate::subjects::$subject());
+            }
+        )*
+    };
+}
+
+contract! {
+    subjects: [
+        fallback_to_a_value,
+        fallback_to_a_service,
+        timeout,
+        retry,
+        circuit_breaker,
+        circuit_breaker_half_open,
+        bulkhead,
+        bulkhead_with_a_queue,
+        per_key,
+        all_five,
+    ]
+    rules: [
+        the_instance_that_was_polled_ready_is_called,
+        poll_ready_may_be_repeated,
+        who_waits_for_readiness_is_woken,
+        an_error_of_readiness_is_passed_on,
+        who_polled_the_answer_last_is_woken,
+        a_finished_future_that_is_still_there_keeps_nobody_out,
+        a_future_dropped_before_its_first_poll_gives_everything_back,
+        a_future_dropped_while_the_callee_works_gives_everything_back,
+        a_service_that_is_ready_and_never_called_holds_nothing,
+        a_panic_in_call_gives_everything_back,
+        a_panic_while_polled_gives_everything_back,
+    ]
+}

@@ -1,0 +1,154 @@
+//! The layers under test, each over a [`Callee`] and with its own idea of having everything back.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use tokio_test::task::{self, Spawn};
+use tokio_test::{assert_ready, assert_ready_ok};
+use tower::layer::Layer;
+use tower::util::BoxCloneService;
+use tower::{Service, ServiceBuilder, ServiceExt};
+use windbreak::circuit_breaker::State;
+use windbreak::{
+    BulkheadLayer, Circuit, CircuitBreakerLayer, Error, FallbackLayer, PerKeyLayer, RetryLayer, RetryPolicy,
+    TimeoutLayer,
+};
+
+use super::callee::{Answer, Callee, Control, Fate, Request};
+
+/// Longer than any test, so that it only ever ends what would hang.
+const LONG: Duration = Duration::from_secs(3600);
+
+/// A call under way, polled by hand.
+pub(crate) type Call = Spawn<Pin<Box<dyn Future<Output = Answer> + Send>>>;
+
+/// The service of one layer over a callee.
+pub(crate) struct Subject {
+    pub(crate) service: BoxCloneService<Request, &'static str, Error<&'static str>>,
+    pub(crate) callee: Control,
+    pub(crate) request: Request,
+    layer_is_at_rest: Box<dyn Fn() -> bool>,
+}
+
+impl Subject {
+    pub(crate) fn new<L>(layer: L, layer_is_at_rest: impl Fn() -> bool + 'static) -> Self
+    where
+        L: Layer<Callee>,
+        L::Service: Service<Request, Response = &'static str, Error = Error<&'static str>> + Clone + Send + 'static,
+        <L::Service as Service<Request>>::Future: Send,
+    {
+        let callee = Control::default();
+        let service = BoxCloneService::new(layer.layer(callee.callee()));
+        Self { service, callee, request: Request::default(), layer_is_at_rest: Box::new(layer_is_at_rest) }
+    }
+
+    /// A call under way, not yet polled.
+    #[track_caller]
+    pub(crate) fn call(&mut self) -> Call {
+        self.assert_ready();
+        task::spawn(self.service.call(self.request.clone()))
+    }
+
+    /// Asks whether it is ready, once: a service that is not is a failed test, not a hung one.
+    #[track_caller]
+    pub(crate) fn assert_ready(&mut self) {
+        assert_ready_ok!(task::spawn(self.service.ready()).poll());
+    }
+
+    #[track_caller]
+    pub(crate) fn assert_answers(&mut self) {
+        self.callee.set_fate(Fate::Answers);
+        assert_eq!(assert_ready!(self.call().poll()), Ok("answer"));
+    }
+
+    /// Panics unless everything that a request takes has been given back.
+    #[track_caller]
+    pub(crate) fn assert_at_rest(&self) {
+        assert_eq!(self.callee.instances(), 1, "instances of the callee: that in the service");
+        assert_eq!(self.callee.futures(), 0, "futures of the callee");
+        assert_eq!(Request::strong_count(&self.request), 1, "copies of the request: that of the test");
+        assert!((self.layer_is_at_rest)(), "the layer itself");
+    }
+}
+
+pub(crate) fn fallback_to_a_value() -> Subject {
+    Subject::new(FallbackLayer::value("instead"), || true)
+}
+
+pub(crate) fn fallback_to_a_service() -> Subject {
+    let other = Control::default();
+    let layer = FallbackLayer::service(other.callee());
+    Subject::new(layer, move || (other.instances(), other.futures()) == (1, 0))
+}
+
+pub(crate) fn timeout() -> Subject {
+    Subject::new(TimeoutLayer::new(LONG), || true)
+}
+
+pub(crate) fn retry() -> Subject {
+    Subject::new(retry_layer(), || true)
+}
+
+/// Closed, it lends nothing.
+pub(crate) fn circuit_breaker() -> Subject {
+    let circuit = Circuit::builder("callee").build().expect("valid");
+    Subject::new(CircuitBreakerLayer::new(circuit), || true)
+}
+
+/// Half-open from the first request on, which is the only probe.
+pub(crate) fn circuit_breaker_half_open() -> Subject {
+    let (layer, circuit) = half_open(1);
+    // A probe that is not given back keeps others out, but not the circuit from opening.
+    Subject::new(layer, move || circuit.acquire().is_ok() || circuit.state() != State::HalfOpen)
+}
+
+pub(crate) fn bulkhead() -> Subject {
+    let layer = BulkheadLayer::new(1).expect("valid");
+    let places = layer.places();
+    Subject::new(layer, move || places.in_flight() == 0)
+}
+
+pub(crate) fn bulkhead_with_a_queue() -> Subject {
+    let layer = BulkheadLayer::new(1).expect("valid").max_wait(LONG);
+    let places = layer.places();
+    Subject::new(layer, move || places.in_flight() == 0 && places.queued() == 0)
+}
+
+/// A key is known only when a request comes, so its layer is asked after that.
+pub(crate) fn per_key() -> Subject {
+    let bulkhead = BulkheadLayer::new(1).expect("valid");
+    let places = bulkhead.places();
+    let layer = PerKeyLayer::new(8, |_: &Request| "host", move |_: &&str| bulkhead.clone()).expect("valid");
+    Subject::new(layer, move || places.in_flight() == 0)
+}
+
+pub(crate) fn all_five() -> Subject {
+    let bulkhead = BulkheadLayer::new(1).expect("valid").max_wait(LONG);
+    let places = bulkhead.places();
+    let (breaker, circuit) = half_open(1);
+    let stack = ServiceBuilder::new()
+        .layer(FallbackLayer::function(|result| result))
+        .layer(TimeoutLayer::new(LONG))
+        .layer(retry_layer())
+        .layer(breaker)
+        .layer(bulkhead)
+        .layer(TimeoutLayer::new(LONG))
+        .into_inner();
+    Subject::new(stack, move || {
+        let probe_is_back = circuit.acquire().is_ok() || circuit.state() != State::HalfOpen;
+        probe_is_back && places.in_flight() == 0 && places.queued() == 0
+    })
+}
+
+/// Two attempts, a second apart.
+pub(crate) fn retry_layer() -> RetryLayer {
+    let policy = RetryPolicy::builder().max_attempts(2).backoff(Duration::from_secs(1)).assume_idempotent(true);
+    RetryLayer::new(policy.build().expect("valid"))
+}
+
+/// A circuit whose wait is over, so that its next request is a probe.
+pub(crate) fn half_open(probes: usize) -> (CircuitBreakerLayer, Circuit) {
+    let circuit = Circuit::builder("callee").probes(probes).probe_timeout(LONG).build().expect("valid");
+    circuit.open_for(Duration::ZERO);
+    (CircuitBreakerLayer::new(circuit.clone()), circuit)
+}
