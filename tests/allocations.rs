@@ -1,0 +1,182 @@
+//! A call allocates nothing while all is well, and neither does a rejection.
+//!
+//! Allocations are counted per thread, so the tests do not disturb each other.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use allocation_counter::measure;
+use tokio::runtime::{Builder, Runtime};
+use tower::util::BoxCloneService;
+use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
+use windbreak::circuit_breaker::CircuitBuilder;
+use windbreak::{
+    BulkheadLayer, Circuit, CircuitBreakerLayer, Error, FallbackLayer, RetryLayer, RetryPolicy, TimeoutLayer,
+};
+
+type Answer = Result<&'static str, Error<&'static str>>;
+
+/// Enough for several rounds of a retry budget (64 requests) and of a window (100 calls).
+const CALLS: u64 = 1_000;
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// An answer that comes at once, or after it was polled and woken once.
+#[derive(Debug)]
+struct Reply {
+    pends: bool,
+}
+
+impl Future for Reply {
+    type Output = Answer;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
+        if std::mem::take(&mut self.pends) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok("answer"))
+    }
+}
+
+fn runtime() -> Runtime {
+    Builder::new_current_thread().enable_time().build().expect("a runtime")
+}
+
+/// What `CALLS` calls allocate, once everything that is made only once has been made.
+fn allocations<S>(service: &mut S, is_right: impl Fn(&Answer) -> bool + Copy) -> u64
+where
+    S: Service<(), Response = &'static str, Error = Error<&'static str>>,
+{
+    async fn call_often<S>(service: &mut S, is_right: impl Fn(&Answer) -> bool)
+    where
+        S: Service<(), Response = &'static str, Error = Error<&'static str>>,
+    {
+        for _ in 0..CALLS {
+            let answer = match service.ready().await {
+                Ok(service) => service.call(()).await,
+                Err(error) => Err(error),
+            };
+            assert!(is_right(&answer));
+        }
+    }
+
+    let runtime = runtime();
+    runtime.block_on(call_often(service, is_right));
+    measure(|| runtime.block_on(call_often(service, is_right))).count_total
+}
+
+/// Over a service that answers at once, and over one that does so when asked again.
+fn assert_free<L, S>(layer: &L)
+where
+    L: Layer<tower::util::ServiceFn<fn(()) -> Reply>, Service = S>,
+    S: Service<(), Response = &'static str, Error = Error<&'static str>>,
+{
+    let at_once: fn(()) -> Reply = |()| Reply { pends: false };
+    let pending_once: fn(()) -> Reply = |()| Reply { pends: true };
+    for (callee, name) in [(at_once, "at once"), (pending_once, "pending once")] {
+        let allocations = allocations(&mut layer.layer(service_fn(callee)), Result::is_ok);
+        assert_eq!(allocations, 0, "over a service that answers {name}");
+    }
+}
+
+fn circuit() -> CircuitBuilder {
+    Circuit::builder("callee")
+}
+
+fn breaker(circuit: CircuitBuilder) -> CircuitBreakerLayer {
+    CircuitBreakerLayer::new(circuit.build().expect("valid"))
+}
+
+#[test]
+fn the_meter_sees_a_boxed_future() {
+    let mut boxed = BoxCloneService::new(service_fn(|()| Reply { pends: false }));
+    assert_eq!(allocations(&mut boxed, Result::is_ok), CALLS);
+}
+
+#[test]
+fn a_fallback_that_is_not_needed_is_free() {
+    assert_free(&FallbackLayer::value("instead"));
+    assert_free(&FallbackLayer::service(service_fn(|()| Reply { pends: false })));
+}
+
+#[test]
+fn a_timeout_is_free() {
+    assert_free(&TimeoutLayer::new(LIMIT));
+}
+
+#[test]
+fn a_retry_that_is_not_needed_is_free() {
+    assert_free(&RetryLayer::new(RetryPolicy::builder().build().unwrap()));
+    assert_free(&RetryLayer::new(RetryPolicy::builder().max_elapsed(LIMIT).build().unwrap()));
+}
+
+#[test]
+fn a_closed_circuit_is_free() {
+    assert_free(&breaker(circuit()));
+    assert_free(&breaker(circuit().slow_calls(LIMIT, 0.5)));
+    assert_free(&breaker(circuit().time_window(LIMIT)));
+    assert_free(&breaker(circuit().time_window(LIMIT).slow_calls(LIMIT, 0.5)));
+    // Every call is slow, so each takes the lock; too few are made to open the circuit.
+    let slow = circuit().count_window(10_000).minimum_calls(10_000).slow_calls(Duration::from_nanos(1), 1.0);
+    assert_free(&breaker(slow));
+}
+
+#[test]
+fn a_bulkhead_with_room_is_free() {
+    assert_free(&BulkheadLayer::new(64).unwrap());
+    assert_free(&BulkheadLayer::new(64).unwrap().max_wait(LIMIT));
+}
+
+#[test]
+fn all_five_are_free() {
+    for circuit in [circuit(), circuit().slow_calls(LIMIT, 0.5), circuit().time_window(LIMIT).slow_calls(LIMIT, 0.5)] {
+        let stack = ServiceBuilder::new()
+            .layer(FallbackLayer::value("instead"))
+            .layer(TimeoutLayer::new(LIMIT))
+            .layer(RetryLayer::new(RetryPolicy::builder().build().unwrap()))
+            .layer(breaker(circuit))
+            .layer(BulkheadLayer::new(64).unwrap())
+            .layer(TimeoutLayer::new(LIMIT))
+            .into_inner();
+        assert_free(&stack);
+    }
+}
+
+#[test]
+fn a_rejection_by_an_open_circuit_is_free() {
+    let open = circuit().build().unwrap();
+    for held in [false, true] {
+        if held {
+            open.force_open();
+        } else {
+            open.open_for(LIMIT);
+        }
+        let mut stack = ServiceBuilder::new()
+            .layer(RetryLayer::new(RetryPolicy::builder().build().unwrap()))
+            .layer(CircuitBreakerLayer::new(open.clone()))
+            .service_fn(|()| Reply { pends: false });
+        let is_open = |answer: &Answer| answer.as_ref().is_err_and(Error::is_circuit_open);
+        assert_eq!(allocations(&mut stack, is_open), 0);
+    }
+}
+
+#[test]
+fn a_rejection_by_a_full_bulkhead_is_free() {
+    let mut bulkhead = BulkheadLayer::new(1).unwrap().layer(service_fn(|()| Reply { pends: true }));
+    let first = tokio_test::task::spawn(bulkhead.ready()).poll().map_ok(|bulkhead| bulkhead.call(()));
+    assert!(first.is_ready());
+    assert_eq!(allocations(&mut bulkhead, |answer| answer.as_ref().is_err_and(Error::is_bulkhead_full)), 0);
+    drop(first);
+}
+
+/// A program may have a circuit for each of thousands of hosts.
+#[test]
+fn a_circuit_of_a_hundred_calls_fits_in_half_a_kilobyte() {
+    let mut made = None;
+    let info = measure(|| made = Some(circuit().count_window(100).build().unwrap()));
+    println!("a circuit of 100 calls: {} bytes in {} allocations", info.bytes_current, info.count_current);
+    assert!((1..=512).contains(&info.bytes_current), "{info:?}");
+    drop(made);
+}
