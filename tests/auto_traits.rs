@@ -1,0 +1,127 @@
+//! What is made of parts that are `Send`, `Sync` and `Clone` is so too: layers, services, handles and futures.
+//!
+//! Most of this is checked by compiling it.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tower::util::{BoxCloneService, BoxCloneSyncService, BoxService};
+use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
+use windbreak::backoff::{Backoff, Delays, Jitter};
+use windbreak::bulkhead::Places;
+use windbreak::circuit_breaker::{CircuitBuilder, Permit, Snapshot, State};
+use windbreak::retry::{RetryBudget, RetryPolicyBuilder};
+use windbreak::window::{CountWindow, TimeWindow};
+use windbreak::{
+    BulkheadLayer, Circuit, CircuitBreakerLayer, Error, FallbackLayer, InvalidConfig, Rejection, RetryLayer,
+    RetryPolicy, TimeoutLayer, Verdict,
+};
+
+type Answer = Result<String, Error<std::io::Error>>;
+
+fn shareable<T: Send + Sync + 'static>() {}
+fn clonable<T: Clone + Send + Sync + 'static>() {}
+
+/// The layer, its service and its future, over a service whose future is `Send` and `Sync`.
+fn layer_is_shareable<L>(layer: &L)
+where
+    L: Layer<Inner> + Clone + Send + Sync + 'static,
+    L::Service: Service<String, Response = String, Error = Error<std::io::Error>> + Clone + Send + Sync + 'static,
+    <L::Service as Service<String>>::Future: Send + Sync + 'static,
+{
+    let service = layer.clone().layer(inner());
+    // Each takes a service on other conditions.
+    let _ = BoxService::new(service.clone());
+    let _ = BoxCloneService::new(service.clone());
+    let _ = BoxCloneSyncService::new(service);
+}
+
+type Inner = tower::util::ServiceFn<fn(String) -> std::future::Ready<Answer>>;
+
+fn inner() -> Inner {
+    service_fn(|request| std::future::ready(Ok(request)))
+}
+
+fn retry() -> RetryLayer {
+    RetryLayer::new(RetryPolicy::builder().build().expect("valid"))
+}
+
+fn breaker() -> CircuitBreakerLayer {
+    CircuitBreakerLayer::new(Circuit::builder("callee").build().expect("valid"))
+}
+
+fn bulkhead() -> BulkheadLayer {
+    BulkheadLayer::new(8).expect("valid").max_wait(Duration::from_secs(1))
+}
+
+#[test]
+fn layers_services_and_futures_are_shareable() {
+    layer_is_shareable(&FallbackLayer::value(String::new()));
+    layer_is_shareable(&FallbackLayer::function(|answer: Answer| answer));
+    layer_is_shareable(&FallbackLayer::async_function(|answer: Answer| async { answer }));
+    layer_is_shareable(&FallbackLayer::service(inner()));
+    layer_is_shareable(&TimeoutLayer::new(Duration::from_secs(1)));
+    layer_is_shareable(&retry());
+    layer_is_shareable(&breaker());
+    layer_is_shareable(&breaker().classify(|_: Result<&String, &Error<std::io::Error>>| Verdict::Success));
+    layer_is_shareable(&bulkhead());
+    layer_is_shareable(&ServiceBuilder::new().layer(retry()).layer(breaker()).layer(bulkhead()).into_inner());
+}
+
+#[test]
+fn handles_policies_and_numbers_are_shareable() {
+    clonable::<Circuit>();
+    clonable::<CircuitBuilder>();
+    clonable::<Snapshot>();
+    clonable::<State>();
+    shareable::<Permit>();
+    clonable::<Places>();
+    clonable::<RetryPolicy>();
+    clonable::<RetryPolicyBuilder>();
+    clonable::<RetryBudget>();
+    clonable::<Backoff>();
+    clonable::<Delays<rand::rngs::SmallRng>>();
+    clonable::<Jitter>();
+    clonable::<CountWindow>();
+    clonable::<TimeWindow>();
+    clonable::<Rejection>();
+    clonable::<InvalidConfig>();
+    shareable::<Error<std::io::Error>>();
+}
+
+/// Nor need an error be an error, or a response be anything.
+#[test]
+fn a_service_need_not_be_shareable() {
+    let inner = service_fn(|()| async { Ok::<_, Error<()>>(Rc::new(RefCell::new(()))) });
+    let answer = ServiceBuilder::new()
+        .layer(FallbackLayer::function(|result| result))
+        .layer(TimeoutLayer::new(Duration::from_secs(1)))
+        .layer(retry())
+        .layer(breaker())
+        .layer(bulkhead())
+        .service(inner)
+        .oneshot(());
+    drop(answer);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stack_of_all_five_runs_on_many_threads() {
+    let client = ServiceBuilder::new()
+        .layer(FallbackLayer::service(inner()))
+        .layer(TimeoutLayer::new(Duration::from_secs(60)))
+        .layer(retry())
+        .layer(breaker())
+        .layer(bulkhead())
+        .layer(TimeoutLayer::new(Duration::from_secs(60)))
+        .map_err(Error::Service)
+        .service(service_fn(|request: String| async move {
+            tokio::task::yield_now().await;
+            Ok::<_, std::io::Error>(request)
+        }));
+
+    let tasks: Vec<_> = (0..100).map(|n| (n, tokio::spawn(client.clone().oneshot(n.to_string())))).collect();
+    for (n, task) in tasks {
+        assert_eq!(task.await.unwrap().unwrap(), n.to_string());
+    }
+}
