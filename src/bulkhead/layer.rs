@@ -37,10 +37,9 @@ impl BulkheadLayer {
 }
 
 impl<U> BulkheadLayer<U> {
-    /// Holds the place until the body of the answer has ended, or was dropped: right where the bodies are the work.
+    /// The same layer, for requests that last so long.
     #[cfg(feature = "http")]
-    #[must_use]
-    pub fn until_body_end(self) -> BulkheadLayer<crate::http::UntilBodyEnd> {
+    pub(crate) fn with_extent<V>(self) -> BulkheadLayer<V> {
         BulkheadLayer { places: self.places, queueing: self.queueing, extent: PhantomData }
     }
 

@@ -31,11 +31,9 @@ impl<C, U> CircuitBreakerLayer<C, U> {
         CircuitBreakerLayer { circuit: self.circuit, classifier, extent: PhantomData }
     }
 
-    /// Records a call once the body of its answer has ended: one that breaks off counts as failed, and the time that it
-    /// takes as part of the call. An answer whose head is a failure is recorded at once.
+    /// The same layer, for requests that last so long.
     #[cfg(feature = "http")]
-    #[must_use]
-    pub fn until_body_end(self) -> CircuitBreakerLayer<C, crate::http::UntilBodyEnd> {
+    pub(crate) fn with_extent<V>(self) -> CircuitBreakerLayer<C, V> {
         CircuitBreakerLayer { circuit: self.circuit, classifier: self.classifier, extent: PhantomData }
     }
 }

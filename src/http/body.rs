@@ -5,7 +5,10 @@ use http::Response;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
+use crate::bulkhead::BulkheadLayer;
+use crate::circuit_breaker::CircuitBreakerLayer;
 use crate::extent::{Extent, Guard};
+use crate::timeout::TimeoutLayer;
 
 /// Boxed error, as tower has it.
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -14,6 +17,32 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// [`BulkheadLayer::until_body_end`](crate::BulkheadLayer::until_body_end) and its likes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct UntilBodyEnd;
+
+impl<U> BulkheadLayer<U> {
+    /// Holds the place until the body of the answer has ended, or was dropped: right where the bodies are the work.
+    #[must_use]
+    pub fn until_body_end(self) -> BulkheadLayer<UntilBodyEnd> {
+        self.with_extent()
+    }
+}
+
+impl<C, U> CircuitBreakerLayer<C, U> {
+    /// Records a call once the body of its answer has ended: one that breaks off counts as failed, and the time that it
+    /// takes as part of the call. An answer whose head is a failure is recorded at once.
+    #[must_use]
+    pub fn until_body_end(self) -> CircuitBreakerLayer<C, UntilBodyEnd> {
+        self.with_extent()
+    }
+}
+
+impl<U> TimeoutLayer<U> {
+    /// Bounds the body of the answer too: it breaks off with a [`Rejection::Timeout`](crate::Rejection::Timeout) as its
+    /// error. Not for streams that are meant to go on.
+    #[must_use]
+    pub fn until_body_end(self) -> TimeoutLayer<UntilBodyEnd> {
+        self.with_extent()
+    }
+}
 
 /// A response whose body can be made to carry a guard: `http::Response`, and `reqwest::Response`, which keeps its type.
 pub trait GuardBody<G> {

@@ -25,11 +25,9 @@ impl TimeoutLayer {
 }
 
 impl<U> TimeoutLayer<U> {
-    /// Bounds the body of the answer too: it breaks off with a [`Rejection::Timeout`](crate::Rejection::Timeout) as its
-    /// error. Not for streams that are meant to go on.
+    /// The same layer, for requests that last so long.
     #[cfg(feature = "http")]
-    #[must_use]
-    pub fn until_body_end(self) -> TimeoutLayer<crate::http::UntilBodyEnd> {
+    pub(crate) fn with_extent<V>(self) -> TimeoutLayer<V> {
         TimeoutLayer { limit: self.limit, extent: PhantomData }
     }
 }
