@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+/// What a timer of tokio's rounds its deadline up to: the clock must be able to count that much further.
+const TICK: Duration = Duration::from_millis(1);
+
 thread_local! {
     static SCOPE: Cell<Scope> = const { Cell::new(Scope::NONE) };
 }
@@ -57,11 +60,16 @@ impl Scope {
 #[must_use]
 pub fn deadline() -> Option<Instant> {
     let scope = SCOPE.get();
-    let limit = scope.limit.and_then(|limit| now().checked_add(limit));
+    let limit = scope.limit.and_then(end_of);
     match (scope.deadline, limit) {
         (Some(deadline), Some(limit)) => Some(deadline.min(limit)),
         (deadline, limit) => deadline.or(limit),
     }
+}
+
+/// When `limit` from now is over; `None` if no timer can wait for that.
+pub(crate) fn end_of(limit: Duration) -> Option<Instant> {
+    now().checked_add(limit).filter(|end| end.checked_add(TICK).is_some())
 }
 
 /// The clock: read once for all timeouts that are polled within one another.

@@ -54,7 +54,7 @@ impl Timer {
             // Unconstrained, because whatever is waited for may use up the task's budget on every poll, and a timer
             // that is never asked never elapses.
             TimerProj::Set { sleep } => return pin!(unconstrained(sleep)).poll(cx),
-            TimerProj::Unset { limit } => deadline::now().checked_add(*limit),
+            TimerProj::Unset { limit } => deadline::end_of(*limit),
             TimerProj::Spared { deadline } => *deadline,
         };
         // Asked again at each poll while it is spared: the future may have been moved out of the timeout around it.

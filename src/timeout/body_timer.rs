@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::deadline;
 use crate::error::Rejection;
 use crate::extent::Guard;
 
@@ -33,7 +34,7 @@ impl Guard for BodyTimer {
     fn fail(self) {}
 
     fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<Rejection> {
-        let Some(deadline) = self.deadline.or_else(|| Instant::now().checked_add(self.limit)) else {
+        let Some(deadline) = self.deadline.or_else(|| deadline::end_of(self.limit)) else {
             return Poll::Pending;
         };
         self.deadline = Some(deadline);
