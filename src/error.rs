@@ -224,7 +224,7 @@ impl InvalidConfig {
         Self { field, value: format!("{value:?}"), bound: bound.into() }
     }
 
-    /// The name of the setter that was given the value.
+    /// The name of the setter that was given the value, and of the argument where it takes more than one.
     #[must_use]
     pub const fn field(&self) -> &'static str {
         self.field
