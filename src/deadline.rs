@@ -11,24 +11,15 @@ use tokio::time::Instant;
 /// What a timer of tokio's rounds its deadline up to: the clock must be able to count that much further.
 const TICK: Duration = Duration::from_millis(1);
 
+// What the timeouts around the running code say. Apart, so that a poll touches only what it changes: on the healthy path
+// that is `LIMIT`.
 thread_local! {
-    static SCOPE: Cell<Scope> = const { Cell::new(Scope::NONE) };
-}
-
-/// The timeouts around the code that runs now.
-#[derive(Debug, Clone, Copy)]
-struct Scope {
     /// The earliest deadline of those whose clock runs.
-    deadline: Option<Instant>,
+    static DEADLINE: Cell<Option<Instant>> = const { Cell::new(None) };
     /// The shortest limit of those that are polled for the first time.
-    limit: Option<Duration>,
+    static LIMIT: Cell<Option<Duration>> = const { Cell::new(None) };
     /// The clock, if it was read during this poll of the outermost timeout.
-    now: Option<Instant>,
-    depth: usize,
-}
-
-impl Scope {
-    const NONE: Self = Self { deadline: None, limit: None, now: None, depth: 0 };
+    static NOW: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
 /// The moment at which the [timeouts](crate::TimeoutLayer) around the calling code give up; `None` if there are none.
@@ -59,9 +50,8 @@ impl Scope {
 /// ```
 #[must_use]
 pub fn deadline() -> Option<Instant> {
-    let scope = SCOPE.get();
-    let limit = scope.limit.and_then(end_of);
-    match (scope.deadline, limit) {
+    let limit = LIMIT.get().and_then(end_of);
+    match (DEADLINE.get(), limit) {
         (Some(deadline), Some(limit)) => Some(deadline.min(limit)),
         (deadline, limit) => deadline.or(limit),
     }
@@ -74,47 +64,50 @@ pub(crate) fn end_of(limit: Duration) -> Option<Instant> {
 
 /// The clock: read once for all timeouts that are polled within one another.
 pub(crate) fn now() -> Instant {
-    let scope = SCOPE.get();
-    scope.now.unwrap_or_else(|| {
+    NOW.get().unwrap_or_else(|| {
         let now = Instant::now();
-        if scope.depth > 0 {
-            SCOPE.set(Scope { now: Some(now), ..scope });
+        if LIMIT.get().is_some() || DEADLINE.get().is_some() {
+            NOW.set(Some(now));
         }
         now
     })
 }
 
-/// Within a timeout whose clock has not started.
-#[inline]
-pub(crate) fn within_limit(limit: Duration) -> Entered {
-    enter(|scope| scope.limit = Some(scope.limit.map_or(limit, |outer| outer.min(limit))))
-}
-
-/// Within a timeout that ends then.
-#[inline]
-pub(crate) fn within_deadline(deadline: Instant) -> Entered {
-    enter(|scope| scope.deadline = Some(scope.deadline.map_or(deadline, |outer| outer.min(deadline))))
-}
-
-#[inline]
-fn enter(narrow: impl FnOnce(&mut Scope)) -> Entered {
-    let outer = SCOPE.get();
-    let mut scope = Scope { depth: outer.depth + 1, ..outer };
-    narrow(&mut scope);
-    SCOPE.set(scope);
-    Entered { outer }
-}
-
 /// Ends with the poll, also if that panics.
-pub(crate) struct Entered {
-    outer: Scope,
+#[must_use]
+pub(crate) enum Entered {
+    /// Within a timeout whose clock has not started. Holds the limit around it.
+    Limit(Option<Duration>),
+    /// Within a timeout that ends at a known moment. Holds the deadline around it.
+    Deadline(Option<Instant>),
+}
+
+impl Entered {
+    #[inline]
+    pub(crate) fn limit(limit: Duration) -> Self {
+        let outer = LIMIT.get();
+        LIMIT.set(Some(outer.map_or(limit, |outer| outer.min(limit))));
+        Self::Limit(outer)
+    }
+
+    #[inline]
+    pub(crate) fn deadline(deadline: Instant) -> Self {
+        let outer = DEADLINE.get();
+        DEADLINE.set(Some(outer.map_or(deadline, |outer| outer.min(deadline))));
+        Self::Deadline(outer)
+    }
 }
 
 impl Drop for Entered {
     #[inline]
     fn drop(&mut self) {
-        // What was read of the clock holds for the poll around this one.
-        let now = if self.outer.depth > 0 { SCOPE.get().now } else { None };
-        SCOPE.set(Scope { now, ..self.outer });
+        match *self {
+            Self::Limit(outer) => LIMIT.set(outer),
+            Self::Deadline(outer) => DEADLINE.set(outer),
+        }
+        // What was read of the clock holds for the poll of the outermost timeout, and no longer.
+        if LIMIT.get().is_none() && DEADLINE.get().is_none() {
+            NOW.set(None);
+        }
     }
 }

@@ -33,9 +33,9 @@ impl Timer {
     #[inline]
     pub(crate) fn enter(self: Pin<&Self>) -> Option<Entered> {
         match self.project_ref() {
-            TimerRef::Unset { limit } => Some(deadline::within_limit(*limit)),
-            TimerRef::Set { sleep } => Some(deadline::within_deadline(sleep.deadline())),
-            TimerRef::Spared { deadline } => deadline.map(deadline::within_deadline),
+            TimerRef::Unset { limit } => Some(Entered::limit(*limit)),
+            TimerRef::Set { sleep } => Some(Entered::deadline(sleep.deadline())),
+            TimerRef::Spared { deadline } => deadline.map(Entered::deadline),
         }
     }
 

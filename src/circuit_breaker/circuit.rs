@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::config::CircuitBuilder;
 use super::permit::Permit;
-use super::state::{Gate, Machine, Now, Rules, State, Ticket, Transition, Window};
+use super::state::{Gate, Machine, Now, Refusal, Rules, State, Ticket, Transition, Window};
 use crate::error::Rejection;
 use crate::sync::{AtomicU64, Mutex, OnceLock, Ordering, PoisonError};
 use crate::window::{Outcome, Tally};
@@ -75,9 +75,10 @@ mod word {
     const FORCED_CLOSED: u64 = 5;
 
     pub(super) enum Admission {
-        Pass(Ticket),
-        PassUnseen,
-        RejectUntil(Option<Duration>),
+        Pass,
+        Never,
+        /// So long after the origin, not before.
+        From(Duration),
         Ask,
     }
 
@@ -100,16 +101,18 @@ mod word {
         }
     }
 
+    /// The ticket of an admission, if everything passes and is recorded: the one question of a healthy call.
     #[inline]
+    pub(super) fn pass(word: u64) -> Option<Ticket> {
+        (word & KIND <= OBSERVE_ONLY).then_some(word >> TICKET_SHIFT)
+    }
+
     pub(super) fn admission(word: u64) -> Admission {
         match word & KIND {
-            CLOSED | OBSERVE_ONLY => Admission::Pass(word >> TICKET_SHIFT),
-            OPEN => {
-                let until = word >> UNTIL_SHIFT;
-                Admission::RejectUntil((until != NEVER).then(|| Duration::from_nanos(until)))
-            }
-            FORCED_OPEN => Admission::RejectUntil(None),
-            FORCED_CLOSED => Admission::PassUnseen,
+            CLOSED | OBSERVE_ONLY | FORCED_CLOSED => Admission::Pass,
+            OPEN if word >> UNTIL_SHIFT == NEVER => Admission::Never,
+            OPEN => Admission::From(Duration::from_nanos(word >> UNTIL_SHIFT)),
+            FORCED_OPEN => Admission::Never,
             _ => Admission::Ask,
         }
     }
@@ -228,62 +231,50 @@ impl Circuit {
     /// [`Rejection::CircuitOpen`] if the circuit does not let the call pass.
     #[inline]
     pub fn acquire(&self) -> Result<Permit, Rejection> {
-        match word::admission(self.inner.word.load(Ordering::Relaxed)) {
-            word::Admission::Pass(ticket) => Ok(self.permit(Some(ticket))),
-            admission => self.acquire_slowly(&admission),
+        let word = self.inner.word.load(Ordering::Relaxed);
+        match word::pass(word) {
+            Some(ticket) => Ok(self.permit(ticket)),
+            None => self.acquire_slowly(word),
         }
     }
 
     #[cold]
-    fn acquire_slowly(&self, admission: &word::Admission) -> Result<Permit, Rejection> {
-        let left = match *admission {
-            word::Admission::Pass(ticket) => return Ok(self.permit(Some(ticket))),
-            word::Admission::PassUnseen => return Ok(self.permit(None)),
-            word::Admission::RejectUntil(None) => Err(None),
-            word::Admission::RejectUntil(Some(until)) => match until.saturating_sub(self.inner.origin.elapsed()) {
-                Duration::ZERO => Ok(()),
-                left => Err(Some(left)),
-            },
-            word::Admission::Ask => Ok(()),
+    fn acquire_slowly(&self, word: u64) -> Result<Permit, Rejection> {
+        let refused = match word::admission(word) {
+            word::Admission::Never => Some(Refusal { retry_after: None }),
+            word::Admission::From(until) => Refusal::until(until.saturating_sub(self.inner.origin.elapsed())),
+            word::Admission::Pass | word::Admission::Ask => None,
         };
-        let ticket = match left {
-            Ok(()) => self.inner.locked(Machine::acquire),
-            Err(retry_after) => Err(retry_after),
+        let ticket = match refused {
+            Some(refusal) => Err(refusal),
+            None => self.inner.locked(Machine::acquire),
         };
-        match ticket {
-            Ok(ticket) => Ok(self.permit(ticket)),
-            Err(retry_after) => Err(self.rejection(retry_after)),
-        }
+        ticket.map(|ticket| self.permit(ticket)).map_err(|refusal| self.rejection(refusal))
     }
 
     #[inline]
-    fn permit(&self, ticket: Option<Ticket>) -> Permit {
+    fn permit(&self, ticket: Ticket) -> Permit {
         Permit::new(Arc::clone(&self.inner), ticket)
     }
 
-    fn rejection(&self, retry_after: Option<Duration>) -> Rejection {
-        Rejection::CircuitOpen { name: Arc::clone(&self.inner.name), retry_after }
+    pub(super) fn rejection(&self, refusal: Refusal) -> Rejection {
+        Rejection::CircuitOpen { name: Arc::clone(&self.inner.name), retry_after: refusal.retry_after }
     }
 
-    /// The rejection of a request whose service was not asked whether it is ready, because the circuit was open.
-    pub(super) fn reject_unasked(&self) -> Rejection {
-        let retry_after = match word::admission(self.inner.word.load(Ordering::Relaxed)) {
-            word::Admission::RejectUntil(until) => until.map(|until| until.saturating_sub(self.inner.origin.elapsed())),
-            // It has moved on since: the next request is asked anew.
-            word::Admission::Pass(_) | word::Admission::PassUnseen => Some(Duration::ZERO),
-            word::Admission::Ask => None,
-        };
-        self.rejection(retry_after)
-    }
-
-    /// Whether a request would be rejected now.
+    /// Why a request would be rejected now, if it would.
     #[inline]
-    pub(super) fn would_refuse(&self) -> bool {
-        match word::admission(self.inner.word.load(Ordering::Relaxed)) {
-            word::Admission::Pass(_) | word::Admission::PassUnseen => false,
-            word::Admission::RejectUntil(None) => true,
-            word::Admission::RejectUntil(Some(until)) => self.inner.origin.elapsed() < until,
-            word::Admission::Ask => self.inner.locked(Machine::would_refuse),
+    pub(super) fn refusal(&self) -> Option<Refusal> {
+        let word = self.inner.word.load(Ordering::Relaxed);
+        if word::pass(word).is_some() { None } else { self.refusal_now(word) }
+    }
+
+    #[cold]
+    fn refusal_now(&self, word: u64) -> Option<Refusal> {
+        match word::admission(word) {
+            word::Admission::Pass => None,
+            word::Admission::Never => Some(Refusal { retry_after: None }),
+            word::Admission::From(until) => Refusal::until(until.saturating_sub(self.inner.origin.elapsed())),
+            word::Admission::Ask => self.inner.locked(Machine::refusal),
         }
     }
 
@@ -327,14 +318,17 @@ impl Shared {
         self.slow_after
     }
 
+    /// Whether a success with this ticket changes nothing, so that there is nothing to record.
     #[inline]
+    pub(super) fn absorbs_success(&self, ticket: Ticket) -> bool {
+        word::absorbs_success(self.word.load(Ordering::Relaxed), ticket)
+    }
+
     pub(super) fn record(&self, ticket: Ticket, outcome: Outcome, now: Now) {
         let word = self.word.load(Ordering::Relaxed);
-        if outcome == Outcome::SUCCESS && word::absorbs_success(word, ticket) {
-            return;
-        }
-        if word::may_count(word, ticket) {
-            self.record_slowly(ticket, outcome, now);
+        let absorbed = outcome == Outcome::SUCCESS && word::absorbs_success(word, ticket);
+        if !absorbed && word::may_count(word, ticket) {
+            self.locked_at(now, |machine, now| machine.record(ticket, outcome, now));
         }
     }
 
@@ -349,12 +343,6 @@ impl Shared {
         }
     }
 
-    #[inline(never)]
-    fn record_slowly(&self, ticket: Ticket, outcome: Outcome, now: Now) {
-        self.locked_at(now, |machine, now| machine.record(ticket, outcome, now));
-    }
-
-    #[inline]
     pub(super) fn give_back(&self, ticket: Ticket) {
         if let word::Admission::Ask = word::admission(self.word.load(Ordering::Relaxed)) {
             self.locked(|machine, now| machine.give_back(ticket, now));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::circuit::Shared;
-use super::state::{Now, Ticket};
+use super::state::{Now, Ticket, UNSEEN};
 use crate::classify::{Effect, Failure, Verdict};
 use crate::extent::Guard;
 use crate::window::Outcome;
@@ -16,15 +16,14 @@ use crate::window::Outcome;
 #[must_use = "a permit that is dropped is a call that was cancelled"]
 pub struct Permit {
     circuit: Arc<Shared>,
-    /// `None` where nothing is recorded, or no longer.
-    ticket: Option<Ticket>,
+    ticket: Ticket,
     /// Read only where slow calls are judged.
     started: Option<Instant>,
 }
 
 impl Permit {
     #[inline]
-    pub(super) fn new(circuit: Arc<Shared>, ticket: Option<Ticket>) -> Self {
+    pub(super) fn new(circuit: Arc<Shared>, ticket: Ticket) -> Self {
         let started = circuit.slow_after().map(|_| Instant::now());
         Self { circuit, ticket, started }
     }
@@ -32,13 +31,21 @@ impl Permit {
     /// Records how the call went, and how long it took since the permit was given.
     #[inline]
     pub fn record(mut self, verdict: Verdict) {
-        self.settle(verdict);
+        let good = matches!(verdict, Verdict::Success | Verdict::Refused | Verdict::InProgress { .. });
+        if good && self.started.is_none() && self.circuit.absorbs_success(self.ticket) {
+            self.ticket = UNSEEN;
+        } else {
+            self.settle(verdict);
+        }
     }
 
     /// Settles it in place. After that it is a permit for which nothing is recorded.
-    #[inline]
+    #[inline(never)]
     pub(super) fn settle(&mut self, verdict: Verdict) {
-        let Some(ticket) = self.ticket.take() else { return };
+        let ticket = std::mem::replace(&mut self.ticket, UNSEEN);
+        if ticket == UNSEEN {
+            return;
+        }
         let mut now = Now::default();
         let (failed, retry_after) = match verdict {
             Verdict::Success | Verdict::Refused | Verdict::InProgress { .. } => (false, None),
@@ -75,8 +82,8 @@ impl Permit {
 impl Drop for Permit {
     #[inline]
     fn drop(&mut self) {
-        if let Some(ticket) = self.ticket.take() {
-            self.cancel(ticket);
+        if self.ticket != UNSEEN {
+            self.cancel(self.ticket);
         }
     }
 }

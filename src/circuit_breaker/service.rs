@@ -3,6 +3,7 @@ use std::task::{Context, Poll};
 
 use tower_service::Service;
 
+use super::state::Refusal;
 use super::{Circuit, JudgedPermit, ResponseFuture};
 use crate::classify::{Classify, DefaultClassifier};
 use crate::error::Rejectable;
@@ -17,13 +18,13 @@ pub struct CircuitBreaker<S, C = DefaultClassifier, U = UntilHead> {
     circuit: Circuit,
     classifier: C,
     /// `poll_ready` found the circuit open and did not ask the inner service, so `call` must not call it.
-    refusing: bool,
+    refusal: Option<Refusal>,
     extent: PhantomData<fn() -> U>,
 }
 
 impl<S, C, U> CircuitBreaker<S, C, U> {
     pub(super) const fn new(inner: S, circuit: Circuit, classifier: C) -> Self {
-        Self { inner, circuit, classifier, refusing: false, extent: PhantomData }
+        Self { inner, circuit, classifier, refusal: None, extent: PhantomData }
     }
 
     /// The circuit.
@@ -72,14 +73,14 @@ where
     /// While the circuit is open it is ready at once, without asking the inner service, and the call is rejected.
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.refusing = self.circuit.would_refuse();
-        if self.refusing { Poll::Ready(Ok(())) } else { self.inner.poll_ready(cx) }
+        self.refusal = self.circuit.refusal();
+        if self.refusal.is_some() { Poll::Ready(Ok(())) } else { self.inner.poll_ready(cx) }
     }
 
     #[inline]
     fn call(&mut self, request: R) -> Self::Future {
-        if std::mem::take(&mut self.refusing) {
-            return ResponseFuture::rejected(self.circuit.reject_unasked());
+        if let Some(refusal) = self.refusal.take() {
+            return ResponseFuture::rejected(self.circuit.rejection(refusal));
         }
         match self.circuit.acquire() {
             Ok(permit) => ResponseFuture::admitted(permit, self.classifier.clone(), || self.inner.call(request)),

@@ -129,6 +129,23 @@ impl From<Instant> for Now {
 /// it next changes state, the ticket of a probe until the probe is settled or given up.
 pub(super) type Ticket = u64;
 
+/// The ticket of a call of which nothing is recorded, or no longer. Tickets count from 1.
+pub(super) const UNSEEN: Ticket = 0;
+
+/// A request was not admitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Refusal {
+    /// How long until one would be, where that is known.
+    pub(super) retry_after: Option<Duration>,
+}
+
+impl Refusal {
+    /// None, once there is no time left.
+    pub(super) fn until(left: Duration) -> Option<Self> {
+        (!left.is_zero()).then_some(Self { retry_after: Some(left) })
+    }
+}
+
 /// One change of state, and the calls that led to it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Transition {
@@ -241,43 +258,38 @@ impl Machine {
         self.transition.take()
     }
 
-    /// Admits a request, with `None` as ticket where nothing is recorded; or refuses it, with the wait that is left
-    /// where that is known.
-    pub(super) fn acquire(&mut self, now: &mut Now) -> Result<Option<Ticket>, Option<Duration>> {
+    /// Why a request would not be admitted now, if it would not.
+    pub(super) fn refusal(&mut self, now: &mut Now) -> Option<Refusal> {
         self.give_up_probes(now);
-        match &mut self.phase {
-            Phase::Closed | Phase::ObserveOnly => Ok(Some(self.ticket)),
-            Phase::ForcedClosed => Ok(None),
-            Phase::ForcedOpen => Err(None),
-            &mut Phase::Open { until, tally } => {
-                let left = until.map(|until| until.saturating_duration_since(now.get()));
-                if left != Some(Duration::ZERO) {
-                    return Err(left);
-                }
-                // Open -> HalfOpen: the wait is over.
-                self.enter(Phase::HalfOpen { settled: Tally::default(), out: Vec::new() }, tally);
-                self.acquire(now)
-            }
+        match &self.phase {
+            Phase::Closed | Phase::ObserveOnly | Phase::ForcedClosed => None,
+            Phase::ForcedOpen | Phase::Open { until: None, .. } => Some(Refusal { retry_after: None }),
+            Phase::Open { until: Some(until), .. } => Refusal::until(until.saturating_duration_since(now.get())),
             Phase::HalfOpen { settled, out } => {
-                if settled.calls + out.len() as u64 >= self.rules.probes {
-                    return Err(None);
-                }
-                self.ticket += 1;
-                out.push(Probe { ticket: self.ticket, since: now.get() });
-                Ok(Some(self.ticket))
+                let all_out = settled.calls + out.len() as u64 >= self.rules.probes;
+                all_out.then_some(Refusal { retry_after: None })
             }
         }
     }
 
-    /// Whether [`acquire`](Self::acquire) would refuse.
-    pub(super) fn would_refuse(&mut self, now: &mut Now) -> bool {
-        self.give_up_probes(now);
-        match &self.phase {
-            Phase::Closed | Phase::ObserveOnly | Phase::ForcedClosed => false,
-            Phase::ForcedOpen => true,
-            Phase::Open { until, .. } => until.is_none_or(|until| now.get() < until),
-            Phase::HalfOpen { settled, out } => settled.calls + out.len() as u64 >= self.rules.probes,
+    /// Admits a request, or says why not.
+    pub(super) fn acquire(&mut self, now: &mut Now) -> Result<Ticket, Refusal> {
+        if let Some(refusal) = self.refusal(now) {
+            return Err(refusal);
         }
+        if let Phase::Open { tally, .. } = self.phase {
+            // Open -> HalfOpen: the wait is over.
+            self.enter(Phase::HalfOpen { settled: Tally::default(), out: Vec::new() }, tally);
+        }
+        Ok(match &mut self.phase {
+            Phase::ForcedClosed => UNSEEN,
+            Phase::HalfOpen { out, .. } => {
+                self.ticket += 1;
+                out.push(Probe { ticket: self.ticket, since: now.get() });
+                self.ticket
+            }
+            _ => self.ticket,
+        })
     }
 
     /// Records how an admitted call went. A ticket that is out of date changes nothing.

@@ -161,10 +161,25 @@ impl<C, P, D> RetryPolicy<C, P, D> {
         C: Classify<T, E>,
         P: Replay<R>,
     {
-        let verdict = self.classifier().classify(result);
-        if matches!(verdict, Verdict::Success) {
-            return None;
+        match self.classifier().classify(result) {
+            Verdict::Success => None,
+            verdict => self.judge_again(verdict, result, copy, progress, span),
         }
+    }
+
+    #[cold]
+    fn judge_again<T, E, R>(
+        &self,
+        verdict: Verdict,
+        result: Result<&T, &E>,
+        copy: Option<&R>,
+        progress: &mut Progress,
+        span: &Span,
+    ) -> Option<Duration>
+    where
+        C: Classify<T, E>,
+        P: Replay<R>,
+    {
         let pause = copy.and_then(|request| self.pause(verdict, progress, request));
         if pause.is_some() || !span.is_disabled() {
             let reason = self.classifier().error_type(result);
