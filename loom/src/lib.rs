@@ -1,0 +1,51 @@
+//! The library's sources, compiled over [loom](https://docs.rs/loom): over its atomics and locks a test is run again and
+//! again, each time with the threads meeting in another order. The models are in `tests/`.
+//!
+//! ```text
+//! cargo clippy -p interleavings --tests
+//! cargo test --release -p interleavings
+//! LOOM_MAX_PREEMPTIONS=3 cargo test --release -p interleavings     # deeper, and much longer
+//! ```
+//!
+//! The sources are included, not depended upon, because they must be compiled against this crate's `sync`. That needs
+//! no `cfg` in them, and spares the dependencies the global `--cfg loom`, which tokio and hyper take for their own.
+
+#![allow(dead_code, reason = "what the models do not call is called in the library")]
+#![allow(clippy::must_use_candidate, reason = "the stand-ins in `sync` are as strict as what they stand for")]
+
+// In the sources `tokio` is this crate: tokio's own clock, timers and tasks, but the channels of `sync`.
+extern crate self as tokio;
+
+pub use tokio_itself::{task, time};
+
+pub mod sync;
+
+#[path = "../../src/backoff.rs"]
+pub mod backoff;
+#[path = "../../src/bulkhead/mod.rs"]
+pub mod bulkhead;
+#[path = "../../src/circuit_breaker/mod.rs"]
+pub mod circuit_breaker;
+#[path = "../../src/classify.rs"]
+pub mod classify;
+#[path = "../../src/deadline.rs"]
+mod deadline;
+#[path = "../../src/error.rs"]
+pub mod error;
+#[path = "../../src/extent.rs"]
+pub mod extent;
+#[path = "../../src/retry/mod.rs"]
+pub mod retry;
+#[path = "../../src/timer.rs"]
+mod timer;
+#[path = "../../src/window/mod.rs"]
+pub mod window;
+
+/// Runs `model` in every order that its threads can meet in with at most two preemptions: so often a thread has to let
+/// others go on where it need not wait for them. Without a bound there are too many orders to try;
+/// `LOOM_MAX_PREEMPTIONS` sets another.
+pub fn in_every_order(model: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound.get_or_insert(2);
+    builder.check(model);
+}

@@ -1,0 +1,321 @@
+//! The bulkhead's places, as a caller meets them: by calling, polling and dropping.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use interleavings::bulkhead::{Bulkhead, BulkheadLayer};
+use interleavings::error::{Error, Rejection};
+use interleavings::in_every_order;
+use loom::future::block_on;
+use loom::sync::atomic::{AtomicUsize, Ordering};
+use loom::thread;
+use tower_layer::Layer as _;
+use tower_service::Service;
+
+#[derive(Debug, Clone, Copy)]
+enum Job {
+    Quick,
+    /// Ends when it is dropped.
+    Endless,
+}
+
+/// Counts the jobs that are under way.
+#[derive(Clone)]
+struct Worker {
+    most: usize,
+    busy: Arc<AtomicUsize>,
+}
+
+struct Work {
+    job: Job,
+    busy: Option<Arc<AtomicUsize>>,
+}
+
+type Answer = Result<(), Error<Infallible>>;
+type Call = Pin<Box<<Bulkhead<Worker> as Service<Job>>::Future>>;
+
+impl Service<Job> for Worker {
+    type Response = ();
+    type Error = Error<Infallible>;
+    type Future = Work;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Answer> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, job: Job) -> Work {
+        assert!(self.busy.fetch_add(1, Ordering::AcqRel) < self.most);
+        Work { job, busy: Some(Arc::clone(&self.busy)) }
+    }
+}
+
+impl Work {
+    fn end(&mut self) {
+        if let Some(busy) = self.busy.take() {
+            busy.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+}
+
+impl Future for Work {
+    type Output = Answer;
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Answer> {
+        match self.job {
+            Job::Quick => {
+                self.end();
+                Poll::Ready(Ok(()))
+            }
+            Job::Endless => Poll::Pending,
+        }
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// With a queue in which nobody waits in vain.
+fn queueing(limit: usize) -> BulkheadLayer {
+    BulkheadLayer::new(limit).unwrap().max_wait(Duration::MAX)
+}
+
+/// Fails if there are ever more than `most` at work.
+fn bulkhead(layer: &BulkheadLayer, most: usize) -> Bulkhead<Worker> {
+    layer.layer(Worker { most, busy: Arc::default() })
+}
+
+fn call(bulkhead: &Bulkhead<Worker>, job: Job) -> Call {
+    Box::pin(bulkhead.clone().call(job))
+}
+
+fn poll(call: &mut Call) -> Poll<Answer> {
+    call.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// The calls that are admitted when nobody may queue.
+fn admitted(calls: impl IntoIterator<Item = Call>) -> Vec<Call> {
+    let is_admitted = |call: &mut Call| match poll(call) {
+        Poll::Pending => true,
+        Poll::Ready(answer) => {
+            assert!(matches!(answer, Err(Error::Rejected(Rejection::BulkheadFull { .. }))));
+            false
+        }
+    };
+    let mut calls: Vec<_> = calls.into_iter().collect();
+    calls.retain_mut(is_admitted);
+    calls
+}
+
+fn assert_idle(bulkhead: &Bulkhead<Worker>) {
+    assert_eq!((bulkhead.places().in_flight(), bulkhead.places().queued()), (0, 0));
+}
+
+#[test]
+fn without_a_queue_exactly_as_many_are_admitted_as_there_are_places() {
+    in_every_order(|| {
+        let bulkhead = bulkhead(&BulkheadLayer::new(2).unwrap(), 2);
+        let others = [(); 2].map(|()| {
+            let bulkhead = bulkhead.clone();
+            thread::spawn(move || call(&bulkhead, Job::Endless))
+        });
+        let mine = call(&bulkhead, Job::Endless);
+        let calls = others.into_iter().map(|other| other.join().unwrap()).chain([mine]);
+
+        let admitted = admitted(calls);
+        assert_eq!(admitted.len(), 2);
+        assert_eq!(bulkhead.places().in_flight(), 2);
+        drop(admitted);
+        assert_idle(&bulkhead);
+    });
+}
+
+#[test]
+fn all_who_queue_get_their_turn_and_never_two_at_once() {
+    in_every_order(|| {
+        let bulkhead = bulkhead(&queueing(1), 1);
+        let others = [(); 2].map(|()| {
+            let bulkhead = bulkhead.clone();
+            thread::spawn(move || block_on(call(&bulkhead, Job::Quick)))
+        });
+        assert_eq!(block_on(call(&bulkhead, Job::Quick)), Ok(()));
+        for other in others {
+            assert_eq!(other.join().unwrap(), Ok(()));
+        }
+        assert_idle(&bulkhead);
+    });
+}
+
+#[test]
+fn one_who_joins_the_queue_as_the_place_comes_free_gets_it() {
+    in_every_order(|| {
+        let bulkhead = bulkhead(&queueing(1), 1);
+        let holder = call(&bulkhead, Job::Endless);
+        let releaser = thread::spawn(move || drop(holder));
+        let other = bulkhead.clone();
+        let other = thread::spawn(move || block_on(call(&other, Job::Quick)));
+        assert_eq!(block_on(call(&bulkhead, Job::Quick)), Ok(()));
+        assert_eq!(other.join().unwrap(), Ok(()));
+        releaser.join().unwrap();
+        assert_idle(&bulkhead);
+    });
+}
+
+#[test]
+fn a_newcomer_never_overtakes_the_queue() {
+    in_every_order(|| {
+        let layer = queueing(1);
+        let patient = bulkhead(&layer, 1);
+        let impatient = bulkhead(&layer.max_wait(Duration::ZERO), 1);
+        let holder = call(&patient, Job::Endless);
+        let waiting = call(&patient, Job::Quick);
+        let releaser = thread::spawn(move || drop(holder));
+        assert!(admitted([call(&impatient, Job::Endless)]).is_empty());
+        assert_eq!(block_on(waiting), Ok(()));
+        releaser.join().unwrap();
+        assert_idle(&patient);
+    });
+}
+
+#[test]
+fn one_who_joins_the_queue_as_the_last_one_leaves_it_is_not_forgotten() {
+    in_every_order(|| {
+        let bulkhead = bulkhead(&queueing(1), 1);
+        let holder = call(&bulkhead, Job::Endless);
+        let leaving = call(&bulkhead, Job::Quick);
+        let leaver = thread::spawn(move || drop(leaving));
+        let mut waiting = call(&bulkhead, Job::Quick);
+        leaver.join().unwrap();
+        drop(holder);
+        assert_eq!(poll(&mut waiting), Poll::Ready(Ok(())));
+        assert_idle(&bulkhead);
+    });
+}
+
+#[test]
+fn a_place_handed_to_one_who_leaves_is_not_lost() {
+    in_every_order(|| {
+        let bulkhead = bulkhead(&queueing(1), 1);
+        let holder = call(&bulkhead, Job::Endless);
+        let waiting = call(&bulkhead, Job::Quick);
+        let releaser = thread::spawn(move || drop(holder));
+        drop(waiting);
+        releaser.join().unwrap();
+        assert_idle(&bulkhead);
+        assert_eq!(poll(&mut call(&bulkhead, Job::Quick)), Poll::Ready(Ok(())));
+    });
+}
+
+#[test]
+fn a_place_handed_to_one_who_leaves_goes_to_the_next() {
+    in_every_order(|| {
+        let bulkhead = bulkhead(&queueing(1), 1);
+        let holder = call(&bulkhead, Job::Endless);
+        let (leaving, staying) = (call(&bulkhead, Job::Quick), call(&bulkhead, Job::Quick));
+        let releaser = thread::spawn(move || drop(holder));
+        let leaver = thread::spawn(move || drop(leaving));
+        assert_eq!(block_on(staying), Ok(()));
+        releaser.join().unwrap();
+        leaver.join().unwrap();
+        assert_idle(&bulkhead);
+    });
+}
+
+#[test]
+fn one_who_joins_the_queue_as_the_bulkhead_grows_gets_the_new_place() {
+    in_every_order(|| {
+        let bulkhead = bulkhead(&queueing(1), 2);
+        let holder = call(&bulkhead, Job::Endless);
+        let operator = resize(&bulkhead, 2);
+        assert_eq!(block_on(call(&bulkhead, Job::Quick)), Ok(()));
+        operator.join().unwrap();
+        assert_eq!(bulkhead.places().limit(), 2);
+        drop(holder);
+        assert_idle(&bulkhead);
+    });
+}
+
+#[test]
+fn places_that_are_added_and_that_come_free_all_go_to_those_who_wait() {
+    in_every_order(|| {
+        let bulkhead = bulkhead(&queueing(1), 2);
+        let holder = call(&bulkhead, Job::Endless);
+        let mut waiting = [(); 2].map(|()| call(&bulkhead, Job::Endless));
+        let operator = resize(&bulkhead, 2);
+        let releaser = thread::spawn(move || drop(holder));
+        operator.join().unwrap();
+        releaser.join().unwrap();
+
+        // An endless job under way and a request that queues both pend: only the places tell.
+        assert!(waiting.iter_mut().all(|call| poll(call).is_pending()));
+        assert_eq!((bulkhead.places().in_flight(), bulkhead.places().queued()), (2, 0));
+        drop(waiting);
+        assert_idle(&bulkhead);
+    });
+}
+
+#[test]
+fn a_place_added_for_one_who_leaves_is_not_lost() {
+    in_every_order(|| {
+        let bulkhead = bulkhead(&queueing(1), 2);
+        let holder = call(&bulkhead, Job::Endless);
+        let waiting = call(&bulkhead, Job::Quick);
+        let operator = resize(&bulkhead, 2);
+        drop(waiting);
+        operator.join().unwrap();
+        assert_eq!((bulkhead.places().in_flight(), bulkhead.places().queued()), (1, 0));
+        drop(holder);
+        assert_idle(&bulkhead);
+    });
+}
+
+#[test]
+fn a_resize_loses_neither_a_place_that_is_taken_nor_one_that_comes_free() {
+    in_every_order(|| {
+        let bulkhead = bulkhead(&queueing(2), 2);
+        let leaving = call(&bulkhead, Job::Endless);
+        let operator = resize(&bulkhead, 3);
+        let releaser = thread::spawn(move || drop(leaving));
+        let staying = call(&bulkhead, Job::Endless);
+        operator.join().unwrap();
+        releaser.join().unwrap();
+        assert_eq!((bulkhead.places().limit(), bulkhead.places().in_flight()), (3, 1));
+        drop(staying);
+        assert_idle(&bulkhead);
+    });
+}
+
+#[test]
+fn a_bulkhead_that_shrinks_as_a_place_comes_free_neither_loses_nor_adds_one() {
+    in_every_order(|| {
+        let layer = queueing(2);
+        let shrinking = bulkhead(&layer, 2);
+        let [first, second] = [(); 2].map(|()| call(&shrinking, Job::Endless));
+        let mut waiting = call(&shrinking, Job::Endless);
+        let operator = resize(&shrinking, 1);
+        let releaser = thread::spawn(move || drop(first));
+        operator.join().unwrap();
+        releaser.join().unwrap();
+
+        // It came free before, and went to the one who waits; or after, and is gone.
+        let places = (shrinking.places().in_flight(), shrinking.places().queued());
+        assert!(places == (2, 0) || places == (1, 1), "{places:?}");
+        drop(second);
+        assert!(poll(&mut waiting).is_pending());
+        assert_eq!((shrinking.places().in_flight(), shrinking.places().queued()), (1, 0));
+        drop(waiting);
+        assert_idle(&shrinking);
+        let impatient = bulkhead(&layer.max_wait(Duration::ZERO), 1);
+        assert_eq!(admitted([(); 2].map(|()| call(&impatient, Job::Endless))).len(), 1);
+    });
+}
+
+fn resize(bulkhead: &Bulkhead<Worker>, limit: usize) -> thread::JoinHandle<()> {
+    let places = bulkhead.places().clone();
+    thread::spawn(move || places.resize(limit).unwrap())
+}
