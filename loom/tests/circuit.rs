@@ -298,6 +298,20 @@ fn what_a_receiver_holds_in_the_end_is_the_state_in_the_end() {
     });
 }
 
+#[test]
+fn one_who_subscribes_during_a_change_does_not_miss_it() {
+    in_every_order(|| {
+        let circuit = circuit().build().unwrap();
+        let operator = spawn(&circuit, Circuit::force_open);
+        let other = spawn(&circuit, Circuit::subscribe);
+        let mine = circuit.subscribe();
+        operator.join().unwrap();
+
+        assert_eq!(*mine.borrow(), State::ForcedOpen);
+        assert_eq!(*other.join().unwrap().borrow(), State::ForcedOpen);
+    });
+}
+
 thread_local! {
     /// The circuit's events, as `from to`. loom runs all threads of a model on one real one.
     static EVENTS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };

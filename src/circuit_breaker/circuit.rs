@@ -201,7 +201,9 @@ impl Circuit {
     pub fn subscribe(&self) -> watch::Receiver<State> {
         let sender = self.inner.states.get_or_init(|| watch::Sender::new(self.state()));
         let receiver = sender.subscribe();
-        // It may have changed between the look at it and the sender's being there for all to see.
+        // It may have changed since the look at it. Who changed it before this takes the lock is seen from here on;
+        // who does so later sees the sender. Without the lock, both could miss each other.
+        self.inner.locked(|_, _| ());
         self.inner.publish(sender);
         receiver
     }
