@@ -22,7 +22,7 @@ enum Job {
     Endless,
 }
 
-/// Counts the jobs that are under way.
+/// Counts the jobs that are under way: until they are gone, for one that was given up may not have ended.
 #[derive(Clone)]
 struct Worker {
     most: usize,
@@ -31,7 +31,7 @@ struct Worker {
 
 struct Work {
     job: Job,
-    busy: Option<Arc<AtomicUsize>>,
+    busy: Arc<AtomicUsize>,
 }
 
 type Answer = Result<(), Error<Infallible>>;
@@ -48,27 +48,16 @@ impl Service<Job> for Worker {
 
     fn call(&mut self, job: Job) -> Work {
         assert!(self.busy.fetch_add(1, Ordering::AcqRel) < self.most);
-        Work { job, busy: Some(Arc::clone(&self.busy)) }
-    }
-}
-
-impl Work {
-    fn end(&mut self) {
-        if let Some(busy) = self.busy.take() {
-            busy.fetch_sub(1, Ordering::AcqRel);
-        }
+        Work { job, busy: Arc::clone(&self.busy) }
     }
 }
 
 impl Future for Work {
     type Output = Answer;
 
-    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Answer> {
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Answer> {
         match self.job {
-            Job::Quick => {
-                self.end();
-                Poll::Ready(Ok(()))
-            }
+            Job::Quick => Poll::Ready(Ok(())),
             Job::Endless => Poll::Pending,
         }
     }
@@ -76,7 +65,7 @@ impl Future for Work {
 
 impl Drop for Work {
     fn drop(&mut self) {
-        self.end();
+        self.busy.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

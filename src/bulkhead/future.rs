@@ -93,6 +93,9 @@ where
                 StateProj::Admitted { inner, permit } => {
                     let result = std::task::ready!(inner.poll(cx));
                     let permit = permit.take().expect("polled after it was ready");
+                    // Admitted -> Rejected: the inner future is gone before its place is free. One that was given
+                    // up by a timeout is still at work until it is dropped.
+                    state.set(State::Rejected { rejection: None });
                     return Poll::Ready(result.map(|response| U::settle(response, permit)));
                 }
                 StateProj::Queued { waiting, timer, max_wait, call } => {
