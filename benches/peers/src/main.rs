@@ -1,0 +1,216 @@
+//! The same work through windbreak and its peers, interleaved in one run: time, memory and instructions.
+//!
+//! `cargo run --release -p peers` prints one markdown table; `-- --quick` does it in a fraction of the time, with
+//! figures that are only good enough to see that it works.
+//!
+//! Each contender is asked for readiness, called and polled by hand over a callee that answers at once, so no runtime
+//! and no timer is in the figures. That is how it flatters: a real call waits, and waiting costs more than any
+//! layer here. The rows "pends once" show how much.
+
+mod counting;
+#[path = "../../harness/mod.rs"]
+mod harness;
+mod instructions;
+mod report;
+mod stacks;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Handle};
+
+use counting::Allocated;
+use harness::callees::{FAILING, FailsOneIn, HEALTHY, PendsOnce};
+use harness::{Contender, Figures, Pace, timed};
+use stacks::{Make, Named, Task};
+
+/// Calls of which the allocations are counted.
+const COUNTED: u64 = 1000;
+
+/// One kind of work, and who does it. The first contender is the bare callee.
+struct Race {
+    work: &'static str,
+    tasks: usize,
+    contenders: Vec<Named>,
+    /// Calls made before anything is measured.
+    fill: u64,
+    /// Whether the cost may grow with the calls made, so that `fill` must be kept to.
+    grows: bool,
+}
+
+impl Race {
+    fn of(work: &'static str, contenders: Vec<Named>) -> Self {
+        Self { work, tasks: 1, contenders, fill: 1000, grows: false }
+    }
+
+    fn two_tasks(self) -> Self {
+        Self { tasks: 2, ..self }
+    }
+
+    fn filled(self, fill: u64) -> Self {
+        Self { fill, grows: true, ..self }
+    }
+
+    fn new_task(&self, make: &Make) -> Box<dyn Task> {
+        let mut task = make();
+        task.make_calls(self.fill);
+        task
+    }
+}
+
+/// A contender at the start, and its memory.
+struct Ready {
+    task: Box<dyn Task>,
+    /// What it allocated until it was filled. What of that it still holds is what an idle instance holds.
+    filling: Allocated,
+    /// What it allocated for [`COUNTED`] calls after that.
+    calling: Allocated,
+}
+
+/// What is known of one contender in one race.
+struct Row {
+    figures: Figures,
+    memory: Option<Memory>,
+}
+
+/// By call: allocations and bytes; and the bytes that an idle instance holds.
+struct Memory {
+    allocations: f64,
+    bytes: f64,
+    heap: u64,
+}
+
+fn races(quick: bool) -> Vec<Race> {
+    let mut races = vec![
+        Race::of("breaker, healthy", stacks::breakers(HEALTHY)),
+        Race::of("breaker, healthy, two tasks", stacks::breakers(HEALTHY)).two_tasks(),
+        Race::of("breaker, 1 call in 100 fails", stacks::breakers(FailsOneIn::<100>)),
+        Race::of("breaker, 1 call in 100 fails, two tasks", stacks::breakers(FailsOneIn::<100>)).two_tasks(),
+        Race::of("breaker, open", stacks::breakers(FAILING)),
+        Race::of("time window, 100 calls in it", stacks::time_windows(HEALTHY)).filled(100),
+        Race::of("time window, 10k calls in it", stacks::time_windows(HEALTHY)).filled(10_000),
+        Race::of("layers", stacks::stacks(HEALTHY)),
+        Race::of("layers, two tasks", stacks::stacks(HEALTHY)).two_tasks(),
+        Race::of("layers, pends once", stacks::stacks(PendsOnce)),
+    ];
+    if !quick {
+        races.insert(7, Race::of("time window, 100k calls in it", stacks::time_windows(HEALTHY)).filled(100_000));
+    }
+    races
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let has = |argument: &str| arguments.iter().any(|given| given == argument);
+    let runtime = Builder::new_current_thread().enable_time().build().expect("a runtime needs nothing but memory");
+    // Timers are made in a runtime and registered with it; it is never run.
+    let _context = runtime.enter();
+
+    let races = races(has("--quick"));
+    if has(instructions::COUNT_MINE) {
+        return instructions::make_counted_calls(&races);
+    }
+    // Before any is dropped: freeing may be put off, and would then be taken for that of another.
+    let ready: Vec<Vec<Ready>> = races.iter().map(get_ready).collect();
+    let rows: Vec<Vec<Row>> =
+        races.iter().zip(ready).map(|(race, ready)| run(race, ready, has("--quick"), runtime.handle())).collect();
+    let counts = instructions::count(&races, has("--quick"));
+    report::print(&races, &rows, &counts);
+}
+
+fn get_ready(race: &Race) -> Vec<Ready> {
+    let one = |(_, make): &Named| {
+        // What is allocated once for all instances is not counted; nor is it freed while something is.
+        let mut first = make();
+        first.make_calls(1);
+        Box::leak(first);
+        let (mut task, filling) = counting::counted(|| race.new_task(make));
+        let ((), calling) = counting::counted(|| task.make_calls(COUNTED));
+        Ready { task, filling, calling }
+    };
+    race.contenders.iter().map(one).collect()
+}
+
+fn run(race: &Race, ready: Vec<Ready>, quick: bool, runtime: &Handle) -> Vec<Row> {
+    let mut contenders = Vec::new();
+    let mut memory = Vec::new();
+    for ((name, make), Ready { task, filling, calling }) in race.contenders.iter().zip(ready) {
+        contenders.push(Contender { name: (*name).to_owned(), run: runner(race, make, task, runtime) });
+        #[allow(clippy::cast_precision_loss, reason = "far fewer than 2^53")]
+        let by_call = |total: u64| total as f64 / COUNTED as f64;
+        let (allocations, bytes) = (by_call(calling.allocations), by_call(calling.bytes));
+        // Two tasks allocate as one does, each.
+        memory.push((race.tasks == 1).then_some(Memory { allocations, bytes, heap: filling.bytes - filling.freed }));
+    }
+    let (rounds, calls) = match (race.grows, race.tasks) {
+        (true, _) => (400, 20),
+        (false, 1) => (400, 500),
+        (false, _) => (100, 2000),
+    };
+    let rounds = if quick { 20 } else { rounds };
+    let figures = harness::race(contenders, Pace { rounds, calls });
+    figures.into_iter().zip(memory).map(|(figures, memory)| Row { figures, memory }).collect()
+}
+
+type Runner<'a> = Box<dyn FnMut(u64) -> Duration + 'a>;
+
+fn runner<'a>(race: &'a Race, make: &'a Make, mut task: Box<dyn Task>, runtime: &'a Handle) -> Runner<'a> {
+    if race.tasks == 2 {
+        let mut twin = task.twin();
+        return Box::new(move |calls| side_by_side([&mut *task, &mut *twin], calls, runtime));
+    }
+    // As `Ready` left it.
+    let mut held = race.fill + COUNTED;
+    Box::new(move |calls| {
+        if race.grows {
+            // Twenty per cent over is as good as full.
+            if held > race.fill + race.fill / 5 {
+                (task, held) = (race.new_task(make), race.fill);
+            }
+            // Whoever ran before has emptied the caches.
+            task.make_calls(5);
+            held += calls + 5;
+        }
+        timed(|| task.make_calls(calls))
+    })
+}
+
+/// How often a round of two tasks is repeated until both had a core to themselves.
+const TRIES: usize = 20;
+
+/// Makes the calls from two threads at once; the mean of their times. A round in which either had to wait for a core
+/// says nothing of sharing: it is run again.
+fn side_by_side(tasks: [&mut dyn Task; 2], calls: u64, runtime: &Handle) -> Duration {
+    let [one, other] = tasks;
+    let mut elapsed = Duration::ZERO;
+    for _ in 0..TRIES {
+        let waiting = AtomicUsize::new(2);
+        let run = |task: &mut dyn Task| {
+            let _context = runtime.enter();
+            let before = waited_for_core();
+            waiting.fetch_sub(1, Ordering::Relaxed);
+            while waiting.load(Ordering::Relaxed) > 0 {
+                std::hint::spin_loop();
+            }
+            let elapsed = timed(|| task.make_calls(calls));
+            (elapsed, waited_for_core() == before)
+        };
+        let results = thread::scope(|scope| {
+            let threads = [scope.spawn(|| run(&mut *one)), scope.spawn(|| run(&mut *other))];
+            threads.map(|thread| thread.join().expect("no callee panics"))
+        });
+        elapsed = results.iter().map(|(elapsed, _)| elapsed).sum::<Duration>() / 2;
+        if results.iter().all(|(_, undisturbed)| *undisturbed) {
+            break;
+        }
+    }
+    elapsed
+}
+
+/// How long this thread has waited for a core so far, and how often it was given one. Linux tells; elsewhere every
+/// round counts.
+fn waited_for_core() -> Option<String> {
+    let statistics = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    statistics.split_once(' ').map(|(_, waited)| waited.to_owned())
+}

@@ -1,0 +1,229 @@
+//! The contenders: the same callee behind windbreak and behind its peers, each set to do the same where it can.
+
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use failsafe::futures::CircuitBreaker as _;
+use failsafe::{FailurePolicy, StateMachine, backoff, failure_policy};
+use recloser::{AnyError, AsyncRecloser, Recloser, RecloserFuture};
+use tower::retry::Policy;
+use tower::{Layer, Service, ServiceBuilder};
+use tower_resilience::bulkhead::BulkheadLayer as PeerBulkhead;
+use tower_resilience::circuitbreaker::{CircuitBreakerLayer as PeerBreaker, SlidingWindowType};
+use tower_resilience::fallback::FallbackLayer as PeerFallback;
+use tower_resilience::retry::RetryLayer as PeerRetry;
+use tower_resilience::timelimiter::TimeLimiterLayer as PeerTimeout;
+use windbreak::{
+    BulkheadLayer, Circuit, CircuitBreakerLayer, Error, FallbackLayer, RetryLayer, RetryPolicy, TimeoutLayer,
+};
+
+use crate::harness::callees::Failed;
+use crate::harness::make_calls;
+
+/// Long enough that no window slides and no circuit recovers while it is measured.
+const HOUR: Duration = Duration::from_secs(3600);
+const TIMEOUT: Duration = Duration::from_secs(10);
+const IN_FLIGHT: usize = 64;
+const WINDOW: usize = 100;
+const MINIMUM_CALLS: u32 = 20;
+const RATIO: f32 = 0.5;
+const ATTEMPTS: u32 = 3;
+
+/// What a callee must be for every peer to wrap it.
+pub trait Callee: Service<u64, Response = u64, Error = Failed, Future: Send> + Copy + Send + 'static {}
+
+impl<S> Callee for S where S: Service<u64, Response = u64, Error = Failed, Future: Send> + Copy + Send + 'static {}
+
+/// A service and the loop that calls it, whatever its type.
+pub trait Task: Send {
+    fn make_calls(&mut self, calls: u64);
+    /// A clone of the service, for another thread: it shares what clones share.
+    fn twin(&self) -> Box<dyn Task>;
+}
+
+struct Calling<S>(S);
+
+impl<S: Service<u64> + Clone + Send + 'static> Task for Calling<S> {
+    fn make_calls(&mut self, calls: u64) {
+        make_calls(&mut self.0, calls);
+    }
+
+    fn twin(&self) -> Box<dyn Task> {
+        Box::new(Self(self.0.clone()))
+    }
+}
+
+fn task<S: Service<u64> + Clone + Send + 'static>(service: S) -> Box<dyn Task> {
+    Box::new(Calling(service))
+}
+
+/// Makes one contender, new.
+pub type Make = Box<dyn Fn() -> Box<dyn Task>>;
+pub type Named = (&'static str, Make);
+
+fn named<S: Service<u64> + Clone + Send + 'static>(name: &'static str, make: impl Fn() -> S + 'static) -> Named {
+    (name, Box::new(move || task(make())))
+}
+
+/// Circuit breakers over a window of 100 calls, as far as they have one; beside the bare callee, which is first.
+pub fn breakers<S: Callee>(callee: S) -> Vec<Named> {
+    vec![
+        named("bare call", move || callee),
+        named("windbreak", move || windbreak_breaker(callee, |circuit| circuit.count_window(WINDOW))),
+        named("tower-resilience", move || peer_breaker(callee, SlidingWindowType::CountBased)),
+        named("failsafe", move || Guarded { inner: callee, breaker: failsafe_for_failures() }),
+        named("recloser", move || recloser_breaker(callee)),
+    ]
+}
+
+/// Circuit breakers over a window of time. recloser has none.
+pub fn time_windows<S: Callee>(callee: S) -> Vec<Named> {
+    vec![
+        named("bare call", move || callee),
+        named("windbreak", move || windbreak_breaker(callee, |circuit| circuit.time_window(HOUR))),
+        named("tower-resilience", move || peer_breaker(callee, SlidingWindowType::TimeBased)),
+        named("failsafe", move || Guarded { inner: callee, breaker: failsafe_for_time() }),
+    ]
+}
+
+/// Stacks: five layers of windbreak and of tower-resilience, the three that tower has.
+pub fn stacks<S: Callee>(callee: S) -> Vec<Named> {
+    vec![
+        named("bare call", move || callee),
+        named("windbreak, five", move || windbreak_five(callee)),
+        named("tower-resilience, five", move || peer_five(callee)),
+        named("tower, three", move || tower_three(callee)),
+    ]
+}
+
+fn windbreak_breaker<S: Callee>(
+    callee: S,
+    window: impl FnOnce(windbreak::circuit_breaker::CircuitBuilder) -> windbreak::circuit_breaker::CircuitBuilder,
+) -> impl Service<u64> + Clone + Send {
+    let circuit =
+        Circuit::builder("callee").failure_ratio(RATIO.into()).minimum_calls(MINIMUM_CALLS as usize).open_for(HOUR);
+    let circuit = window(circuit).build().expect("its numbers are valid");
+    ServiceBuilder::new().layer(CircuitBreakerLayer::new(circuit)).map_err(Error::Service).service(callee)
+}
+
+fn windbreak_five<S: Callee>(callee: S) -> impl Service<u64> + Clone + Send {
+    let policy = RetryPolicy::builder().max_attempts(ATTEMPTS).assume_idempotent(true);
+    let circuit = Circuit::builder("callee")
+        .count_window(WINDOW)
+        .failure_ratio(RATIO.into())
+        .minimum_calls(MINIMUM_CALLS as usize);
+    ServiceBuilder::new()
+        .layer(FallbackLayer::value(0))
+        .layer(TimeoutLayer::new(TIMEOUT))
+        .layer(RetryLayer::new(policy.build().expect("its numbers are valid")))
+        .layer(CircuitBreakerLayer::new(circuit.build().expect("its numbers are valid")))
+        .layer(BulkheadLayer::new(IN_FLIGHT).expect("its number is valid"))
+        .map_err(Error::Service)
+        .service(callee)
+}
+
+fn peer_breaker<S: Callee>(callee: S, window: SlidingWindowType) -> impl Service<u64> + Clone + Send {
+    PeerBreaker::builder()
+        .sliding_window_type(window)
+        .sliding_window_size(WINDOW)
+        .sliding_window_duration(HOUR)
+        .failure_rate_threshold(RATIO.into())
+        .minimum_number_of_calls(MINIMUM_CALLS as usize)
+        .wait_duration_in_open(HOUR)
+        .build()
+        .expect("its numbers are valid")
+        .layer(callee)
+}
+
+fn peer_five<S: Callee>(callee: S) -> impl Service<u64> + Clone + Send {
+    let breaker = PeerBreaker::builder()
+        .sliding_window_size(WINDOW)
+        .failure_rate_threshold(RATIO.into())
+        .minimum_number_of_calls(MINIMUM_CALLS as usize);
+    let bulkhead = PeerBulkhead::builder().max_concurrent_calls(IN_FLIGHT).reject_when_full();
+    ServiceBuilder::new()
+        .layer(PeerFallback::value(0))
+        .layer(PeerTimeout::builder().timeout_duration(TIMEOUT).build())
+        .layer(
+            PeerRetry::builder()
+                .max_attempts(ATTEMPTS as usize)
+                .exponential_backoff(Duration::from_millis(100))
+                .build(),
+        )
+        .layer(breaker.build().expect("its numbers are valid"))
+        .layer(bulkhead.build().expect("its number is valid"))
+        .service(callee)
+}
+
+fn tower_three<S: Callee>(callee: S) -> impl Service<u64> + Clone + Send {
+    ServiceBuilder::new().timeout(TIMEOUT).retry(Attempts(ATTEMPTS)).concurrency_limit(IN_FLIGHT).service(callee)
+}
+
+/// The simplest policy for tower's `Retry`: as many attempts as windbreak makes, and no budget.
+#[derive(Debug, Clone)]
+struct Attempts(u32);
+
+impl<E> Policy<u64, u64, E> for Attempts {
+    type Future = std::future::Ready<()>;
+
+    fn retry(&mut self, _: &mut u64, result: &mut Result<u64, E>) -> Option<Self::Future> {
+        self.0 -= 1;
+        (result.is_err() && self.0 > 0).then(|| std::future::ready(()))
+    }
+
+    fn clone_request(&mut self, request: &u64) -> Option<u64> {
+        Some(*request)
+    }
+}
+
+/// A service behind a breaker that is not one itself.
+#[derive(Clone)]
+struct Guarded<S, B> {
+    inner: S,
+    breaker: B,
+}
+
+/// failsafe counts failures in a row, or over time; it has no window of so many calls.
+fn failsafe_for_failures() -> StateMachine<impl FailurePolicy + Send + Sync + 'static, ()> {
+    let policy = failure_policy::consecutive_failures(MINIMUM_CALLS, backoff::constant(HOUR));
+    failsafe::Config::new().failure_policy(policy).build()
+}
+
+fn failsafe_for_time() -> StateMachine<impl FailurePolicy + Send + Sync + 'static, ()> {
+    let backoff = backoff::constant(HOUR);
+    let policy = failure_policy::success_rate_over_time_window((1.0 - RATIO).into(), MINIMUM_CALLS, HOUR, backoff);
+    failsafe::Config::new().failure_policy(policy).build()
+}
+
+impl<S: Callee, P: FailurePolicy + Send + Sync> Service<u64> for Guarded<S, StateMachine<P, ()>> {
+    type Response = u64;
+    type Error = failsafe::Error<Failed>;
+    type Future = failsafe::futures::ResponseFuture<S::Future, P, (), failsafe::Any>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx).map_err(failsafe::Error::Inner)
+    }
+
+    fn call(&mut self, request: u64) -> Self::Future {
+        self.breaker.call(self.inner.call(request))
+    }
+}
+
+fn recloser_breaker<S: Callee>(inner: S) -> Guarded<S, AsyncRecloser> {
+    let breaker = Recloser::custom().closed_len(WINDOW).error_rate(RATIO).open_wait(HOUR).build();
+    Guarded { inner, breaker: AsyncRecloser::from(breaker) }
+}
+
+impl<S: Callee> Service<u64> for Guarded<S, AsyncRecloser> {
+    type Response = u64;
+    type Error = recloser::Error<Failed>;
+    type Future = RecloserFuture<S::Future, AnyError>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx).map_err(recloser::Error::Inner)
+    }
+
+    fn call(&mut self, request: u64) -> Self::Future {
+        self.breaker.call(self.inner.call(request))
+    }
+}
