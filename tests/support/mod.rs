@@ -1,0 +1,116 @@
+//! What the tests of the layers share.
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use hyper::body::{Body, Bytes, Frame};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use tower::Service;
+
+pub(crate) const fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+pub(crate) const fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+/// Notes when each call arrives. Clones share what is noted.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Log {
+    arrivals: Arc<Mutex<Vec<Instant>>>,
+}
+
+impl Log {
+    /// Notes a call, and says which one it is, counted from 1.
+    pub(crate) fn note(&self) -> usize {
+        let mut arrivals = self.arrivals.lock().expect("no test panics while it holds the log");
+        arrivals.push(Instant::now());
+        arrivals.len()
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.arrivals.lock().expect("no test panics while it holds the log").len()
+    }
+
+    /// How long it took from each call to the next.
+    pub(crate) fn pauses(&self) -> Vec<Duration> {
+        let arrivals = self.arrivals.lock().expect("no test panics while it holds the log");
+        arrivals.windows(2).map(|pair| pair[1] - pair[0]).collect()
+    }
+}
+
+/// Says whether something was dropped.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Flag(Arc<AtomicBool>);
+
+impl Flag {
+    pub(crate) fn raised_on_drop(&self) -> RaisedOnDrop {
+        RaisedOnDrop(self.clone())
+    }
+
+    pub(crate) fn is_raised(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct RaisedOnDrop(Flag);
+
+impl Drop for RaisedOnDrop {
+    fn drop(&mut self) {
+        self.0.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A service of two functions, for tests in which readiness matters.
+#[derive(Clone)]
+pub(crate) struct Steered<P, C> {
+    pub(crate) poll_ready: P,
+    pub(crate) call: C,
+}
+
+impl<R, T, E, F, P, C> Service<R> for Steered<P, C>
+where
+    P: FnMut(&mut Context<'_>) -> Poll<Result<(), E>>,
+    C: FnMut(R) -> F,
+    F: Future<Output = Result<T, E>>,
+{
+    type Response = T;
+    type Error = E;
+    type Future = F;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), E>> {
+        (self.poll_ready)(cx)
+    }
+
+    fn call(&mut self, request: R) -> F {
+        (self.call)(request)
+    }
+}
+
+/// A body of one frame, which comes later.
+pub(crate) struct Late(Option<oneshot::Receiver<&'static str>>);
+
+impl Late {
+    pub(crate) const fn new(frame: oneshot::Receiver<&'static str>) -> Self {
+        Self(Some(frame))
+    }
+}
+
+impl Body for Late {
+    type Data = Bytes;
+    type Error = oneshot::error::RecvError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let Some(frame) = &mut self.0 else { return Poll::Ready(None) };
+        let text = ready!(Pin::new(frame).poll(cx));
+        self.0 = None;
+        Poll::Ready(Some(text.map(|text| Frame::data(Bytes::from(text)))))
+    }
+}

@@ -1,0 +1,219 @@
+//! The timeout, as its users see it.
+
+mod support;
+
+use std::future::pending;
+use std::task::Context;
+use std::time::Duration;
+
+use http_body_util::BodyExt as _;
+use hyper::Response;
+use support::{Flag, Late, Steered, millis, secs};
+use tokio::sync::oneshot;
+use tokio::task::{consume_budget, yield_now};
+use tokio::time::{Instant, advance, sleep};
+use tokio_test::{assert_pending, assert_ready_ok, task};
+use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+use windbreak::{Rejection, TimeoutLayer};
+
+type Error = windbreak::Error<&'static str>;
+
+/// A client whose answer takes as long as the request says.
+fn client(limit: Duration) -> impl Service<Duration, Response = &'static str, Error = Error> + Clone {
+    ServiceBuilder::new().layer(TimeoutLayer::new(limit)).map_err(Error::Service).service(service_fn(
+        |wait: Duration| async move {
+            sleep(wait).await;
+            Ok("done")
+        },
+    ))
+}
+
+/// A client that answers with the outcome of the request.
+fn client_of<F>(limit: Duration) -> impl Service<F, Response = F::Output, Error = Error, Future: Send> + Clone
+where
+    F: Future + Send,
+{
+    ServiceBuilder::new()
+        .layer(TimeoutLayer::new(limit))
+        .map_err(Error::Service)
+        .service(service_fn(|answer: F| async move { Ok(answer.await) }))
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_in_time_is_delivered_as_soon_as_it_is_there() {
+    let start = Instant::now();
+    assert_eq!(client(secs(1)).oneshot(millis(999)).await, Ok("done"));
+    assert_eq!(start.elapsed(), millis(999));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_answer_is_not_waited_for_and_the_rejection_names_the_limit() {
+    let start = Instant::now();
+    let error = client(secs(1)).oneshot(millis(1001)).await.unwrap_err();
+    assert_eq!(start.elapsed(), secs(1));
+    assert!(error.is_timeout());
+    assert_eq!(error.to_string(), "no answer within 1s");
+    assert!(matches!(error, Error::Rejected(Rejection::Timeout { limit, .. }) if limit == secs(1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_in_time_is_delivered() {
+    let client = ServiceBuilder::new()
+        .layer(TimeoutLayer::new(secs(1)))
+        .map_err(Error::Service)
+        .service(service_fn(|()| async { Err::<(), _>("no") }));
+    assert_eq!(client.oneshot(()).await, Err(Error::Service("no")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_ready_at_the_deadline_is_delivered() {
+    assert_eq!(client(secs(1)).oneshot(secs(1)).await, Ok("done"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_was_ready_before_a_late_poll_is_delivered() {
+    let (sender, answer) = oneshot::channel();
+    let mut response = task::spawn(client_of(secs(1)).oneshot(answer));
+    assert_pending!(response.poll());
+    sender.send("there").unwrap();
+    advance(secs(5)).await;
+    assert_eq!(assert_ready_ok!(response.poll()), Ok("there"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_has_what_its_head_left_of_the_limit_and_breaks_off_with_the_rejection() {
+    for (head, end) in [(millis(600), secs(1)), (Duration::ZERO, secs(1))] {
+        let client = ServiceBuilder::new().layer(TimeoutLayer::new(secs(1)).until_body_end()).service(service_fn(
+            move |frame| async move {
+                if !head.is_zero() {
+                    sleep(head).await;
+                }
+                Ok::<_, Error>(Response::new(Late::new(frame)))
+            },
+        ));
+        let start = Instant::now();
+        let (_sender, frame) = oneshot::channel();
+        let error = client.oneshot(frame).await.unwrap().into_body().frame().await.unwrap().unwrap_err();
+        assert_eq!(start.elapsed(), end);
+        assert!(matches!(error.downcast_ref(), Some(Rejection::Timeout { limit, .. }) if *limit == secs(1)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn by_default_only_the_head_of_an_answer_is_bounded() {
+    let client = ServiceBuilder::new()
+        .layer(TimeoutLayer::new(secs(1)))
+        .service(service_fn(|frame| async { Ok::<_, Error>(Response::new(Late::new(frame))) }));
+    let (sender, frame) = oneshot::channel();
+    let mut body = client.oneshot(frame).await.unwrap().into_body();
+    assert_pending!(task::spawn(body.frame()).poll());
+    advance(secs(60)).await;
+    assert_pending!(task::spawn(body.frame()).poll());
+    sender.send("there").unwrap();
+    assert!(body.frame().await.unwrap().is_ok());
+}
+
+#[test]
+fn an_answer_that_is_ready_at_once_needs_no_runtime() {
+    let mut response = task::spawn(client_of(secs(1)).oneshot(async { "at once" }));
+    assert_eq!(assert_ready_ok!(response.poll()), "at once");
+}
+
+#[test]
+#[should_panic(expected = "runtime")]
+fn an_answer_that_is_not_ready_at_once_panics_without_a_runtime() {
+    let _ = task::spawn(client_of(secs(1)).oneshot(pending::<()>())).poll();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_beyond_the_clock_never_ends() {
+    let century = secs(100 * 365 * 24 * 60 * 60);
+    for limit in [Duration::MAX, Duration::from_secs(u64::MAX / 4), century] {
+        let mut response = task::spawn(client_of(limit).oneshot(pending::<()>()));
+        assert_pending!(response.poll());
+        advance(century / 50).await;
+        assert_pending!(response.poll());
+    }
+    assert_eq!(client(Duration::MAX).oneshot(secs(3600)).await, Ok("done"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_of_zero_delivers_only_what_is_ready_at_once() {
+    assert_eq!(client_of(Duration::ZERO).oneshot(async { "at once" }).await, Ok("at once"));
+    let start = Instant::now();
+    let error = client_of(Duration::ZERO).oneshot(yield_now()).await.unwrap_err();
+    assert!(error.is_timeout());
+    assert_eq!(start.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_clock_starts_when_the_response_is_first_polled() {
+    let mut client = client(secs(1));
+    let response = client.ready().await.unwrap().call(millis(900));
+    advance(secs(60)).await;
+    assert_eq!(response.await, Ok("done"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn readiness_is_not_bounded() {
+    let mut wait = Box::pin(sleep(secs(60)));
+    let slow_to_be_ready = Steered {
+        poll_ready: move |cx: &mut Context<'_>| wait.as_mut().poll(cx).map(Ok::<_, Error>),
+        call: |()| async { Ok("done") },
+    };
+    let client = ServiceBuilder::new().layer(TimeoutLayer::new(secs(1))).service(slow_to_be_ready);
+    assert_eq!(client.oneshot(()).await, Ok("done"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_always_uses_up_the_budget_still_times_out() {
+    let busy = async {
+        loop {
+            consume_budget().await;
+        }
+    };
+    let response = tokio::spawn(client_of(secs(1)).oneshot(busy));
+    // Time does not move by itself while the task is busy; the runtime looks at its timers now and then.
+    let turns = async || {
+        for _ in 0..500 {
+            yield_now().await;
+        }
+    };
+    turns().await;
+    advance(millis(999)).await;
+    turns().await;
+    assert!(!response.is_finished());
+    advance(millis(1)).await;
+    turns().await;
+    assert!(response.is_finished());
+    assert!(response.await.unwrap().unwrap_err().is_timeout());
+}
+
+#[tokio::test(start_paused = true)]
+async fn to_drop_the_response_drops_what_it_waits_for() {
+    let dropped = Flag::default();
+    let guard = dropped.raised_on_drop();
+    let mut response = task::spawn(client_of(secs(1)).oneshot(async move {
+        pending::<()>().await;
+        drop(guard);
+    }));
+    assert_pending!(response.poll());
+    assert!(!dropped.is_raised());
+    drop(response);
+    assert!(dropped.is_raised());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_shorter_of_two_timeouts_ends_first_wherever_it_stands() {
+    for (outer, inner) in [(1, 5), (5, 1), (1, 1)] {
+        let client = ServiceBuilder::new()
+            .layer(TimeoutLayer::new(secs(outer)))
+            .layer(TimeoutLayer::new(secs(inner)))
+            .map_err(Error::Service)
+            .service(service_fn(|()| pending::<Result<(), &str>>()));
+        let start = Instant::now();
+        let error = client.oneshot(()).await.unwrap_err();
+        assert_eq!(error.to_string(), "no answer within 1s", "{outer} s around {inner} s");
+        assert_eq!(start.elapsed(), secs(1));
+    }
+}
