@@ -37,8 +37,9 @@ pub trait Guard: Sized + Unpin {
     /// It broke off with an error.
     fn fail(self);
 
-    /// Whether its time is up. Asked only while the request makes no progress.
-    fn poll_expired(&mut self, _cx: &mut Context<'_>) -> Poll<Rejection> {
+    /// Whether its time is up. Asked only while the request makes no progress; `had_budget` says whether the task had
+    /// any of its cooperative budget left when it asked for that progress.
+    fn poll_expired(&mut self, _cx: &mut Context<'_>, _had_budget: bool) -> Poll<Rejection> {
         Poll::Pending
     }
 }

@@ -49,11 +49,10 @@ impl Timer {
         }
     }
 
-    pub(crate) fn poll_elapsed(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+    /// `had_budget`: see [`poll_sleep`].
+    pub(crate) fn poll_elapsed(mut self: Pin<&mut Self>, cx: &mut Context<'_>, had_budget: bool) -> Poll<()> {
         let deadline = match self.as_mut().project() {
-            // Unconstrained, because whatever is waited for may use up the task's budget on every poll, and a timer
-            // that is never asked never elapses.
-            TimerProj::Set { sleep } => return pin!(unconstrained(sleep)).poll(cx),
+            TimerProj::Set { sleep } => return poll_sleep(sleep, cx, had_budget),
             TimerProj::Unset { limit } => deadline::end_of(*limit),
             TimerProj::Spared { deadline } => *deadline,
         };
@@ -61,7 +60,7 @@ impl Timer {
         match deadline {
             Some(own) if deadline::deadline().is_none_or(|earliest| own <= earliest) => {
                 self.set(Self::Set { sleep: sleep_until(own) });
-                self.poll_elapsed(cx)
+                self.poll_elapsed(cx, had_budget)
             }
             deadline => {
                 self.set(Self::Spared { deadline });
@@ -69,4 +68,13 @@ impl Timer {
             }
         }
     }
+}
+
+/// Asks the timer of something that was asked just before and is not ready.
+///
+/// Unconstrained, because what is waited for may use up the task's budget on every poll, and a timer that is never asked
+/// never elapses. But if the task had no budget to begin with, what is waited for may be there and not show; then the
+/// timer has none either, so that both are asked again on the task's next turn.
+pub(crate) fn poll_sleep(sleep: Pin<&mut Sleep>, cx: &mut Context<'_>, had_budget: bool) -> Poll<()> {
+    if had_budget { pin!(unconstrained(sleep)).poll(cx) } else { sleep.poll(cx) }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http_body_util::BodyExt as _;
 use hyper::Response;
-use support::{Flag, Late, Steered, millis, secs};
+use support::{Flag, Late, Steered, millis, secs, starved_at_first};
 use tokio::sync::oneshot;
 use tokio::task::{consume_budget, yield_now};
 use tokio::time::{Instant, advance, sleep};
@@ -78,6 +78,30 @@ async fn an_answer_that_was_ready_before_a_late_poll_is_delivered() {
     sender.send("there").unwrap();
     advance(secs(5)).await;
     assert_eq!(assert_ready_ok!(response.poll()), Ok("there"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_ready_at_the_deadline_is_delivered_also_to_a_task_without_budget() {
+    let (sender, answer) = oneshot::channel();
+    let mut response = task::spawn(client_of(secs(1)).oneshot(answer));
+    assert_pending!(response.poll());
+    sender.send("there").unwrap();
+    advance(secs(1)).await;
+    assert_eq!(starved_at_first(response).await, Ok(Ok("there")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_frame_that_is_there_at_the_deadline_is_delivered_also_to_a_task_without_budget() {
+    let client = ServiceBuilder::new()
+        .layer(TimeoutLayer::new(secs(1)).until_body_end())
+        .service(service_fn(|frame| async { Ok::<_, Error>(Response::new(Late::new(frame))) }));
+    let (sender, frame) = oneshot::channel();
+    let mut body = client.oneshot(frame).await.unwrap().into_body();
+    assert_pending!(task::spawn(body.frame()).poll());
+    sender.send("there").unwrap();
+    advance(secs(1)).await;
+    let frame = starved_at_first(body.frame()).await.unwrap();
+    assert_eq!(frame.unwrap().into_data().unwrap(), "there");
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,6 +5,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
+use tokio::task::coop::has_budget_remaining;
 use tower_service::Service;
 
 use super::Permit;
@@ -99,8 +100,9 @@ where
                     return Poll::Ready(result.map(|response| U::settle(response, permit)));
                 }
                 StateProj::Queued { waiting, timer, max_wait, call } => {
+                    let had_budget = has_budget_remaining();
                     let Poll::Ready(permit) = waiting.poll_permit(cx) else {
-                        std::task::ready!(timer.poll_elapsed(cx));
+                        std::task::ready!(timer.poll_elapsed(cx, had_budget));
                         let (limit, max_wait) = (waiting.limit(), *max_wait);
                         // Queued -> Rejected: no place came free in time.
                         state.set(State::Rejected { rejection: None });

@@ -4,6 +4,7 @@ use std::task::{Context, Poll, ready};
 use http::Response;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
+use tokio::task::coop::has_budget_remaining;
 
 use crate::bulkhead::BulkheadLayer;
 use crate::circuit_breaker::CircuitBreakerLayer;
@@ -124,9 +125,10 @@ where
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, BoxError>>> {
         let mut this = self.project();
+        let had_budget = has_budget_remaining();
         let Poll::Ready(frame) = this.body.as_mut().poll_frame(cx) else {
             let Some(guard) = this.guard else { return Poll::Pending };
-            let rejection = ready!(guard.poll_expired(cx));
+            let rejection = ready!(guard.poll_expired(cx, had_budget));
             settle(this.guard, Guard::fail);
             return Poll::Ready(Some(Err(rejection.into())));
         };

@@ -99,7 +99,8 @@ impl<B: Body> Future for DrainFuture<B> {
         let mut this = self.project();
         while let Some(body) = this.body.as_mut().as_pin_mut() {
             let Poll::Ready(frame) = body.poll_frame(cx) else {
-                ready!(this.timer.as_mut().poll_elapsed(cx));
+                // Whatever the budget: a body that is given up too early costs a connection, no more.
+                ready!(this.timer.as_mut().poll_elapsed(cx, true));
                 break;
             };
             let Some(Ok(frame)) = frame else { break };

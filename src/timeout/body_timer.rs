@@ -1,13 +1,13 @@
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::deadline;
 use crate::error::Rejection;
 use crate::extent::Guard;
+use crate::timer::poll_sleep;
 
 /// The timeout of a body: what is left of that of its head.
 ///
@@ -33,13 +33,13 @@ impl Guard for BodyTimer {
 
     fn fail(self) {}
 
-    fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<Rejection> {
+    fn poll_expired(&mut self, cx: &mut Context<'_>, had_budget: bool) -> Poll<Rejection> {
         let Some(deadline) = self.deadline.or_else(|| deadline::end_of(self.limit)) else {
             return Poll::Pending;
         };
         self.deadline = Some(deadline);
         let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        ready!(pin!(unconstrained(sleep.as_mut())).poll(cx));
+        ready!(poll_sleep(sleep.as_mut(), cx, had_budget));
         Poll::Ready(Rejection::Timeout { limit: self.limit })
     }
 }

@@ -4,6 +4,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
+use tokio::task::coop::has_budget_remaining;
 
 use super::BodyTimer;
 use crate::error::{Rejectable, Rejection};
@@ -50,6 +51,7 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
+        let had_budget = has_budget_remaining();
         let _entered = this.timer.as_ref().enter();
         // The answer first: one that is ready at the deadline is delivered.
         if let Poll::Ready(result) = this.inner.poll(cx) {
@@ -58,7 +60,7 @@ where
                 U::settle(response, timer)
             }));
         }
-        ready!(this.timer.as_mut().poll_elapsed(cx));
+        ready!(this.timer.as_mut().poll_elapsed(cx, had_budget));
         Poll::Ready(Err(Rejection::Timeout { limit: *this.limit }.into()))
     }
 }

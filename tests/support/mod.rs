@@ -114,3 +114,18 @@ impl Body for Late {
         Poll::Ready(Some(text.map(|text| Frame::data(Bytes::from(text)))))
     }
 }
+
+/// Polls `future` with the task's cooperative budget used up the first time, as the 129th of many futures in one task
+/// finds it.
+pub(crate) async fn starved_at_first<F: Future>(future: F) -> F::Output {
+    let mut future = std::pin::pin!(future);
+    let mut starved = false;
+    std::future::poll_fn(|cx| {
+        while !starved && tokio::task::coop::has_budget_remaining() {
+            let _ = std::pin::pin!(tokio::task::consume_budget()).poll(cx);
+        }
+        starved = true;
+        future.as_mut().poll(cx)
+    })
+    .await
+}
