@@ -143,3 +143,6 @@ impl fmt::Debug for RetryBudget {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
