@@ -18,8 +18,9 @@ const SYNC_EVERY: u64 = 64;
 
 /// Bounds what retries add to the load. Cheap to clone; all clones are the same budget.
 ///
-/// Over any ten seconds, all retries together are at most `ratio` times the requests, plus `floor`. That holds also
-/// if every retry succeeds. The floor lets a program with little traffic retry at all.
+/// A retry is allowed if with it all retries of the last ten seconds are at most `ratio` times the requests, plus
+/// `floor`. That bounds the load also if every retry succeeds. The floor lets a program with little traffic retry at
+/// all. The ten seconds move on in steps of one: whatever began within the oldest second is forgotten with it.
 ///
 /// The default is a ratio of 0.2 and a floor of 10. A policy has a budget of its own unless it is given one; give the
 /// same one to policies that call the same service.
