@@ -441,3 +441,6 @@ impl Machine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

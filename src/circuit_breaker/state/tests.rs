@@ -1,0 +1,100 @@
+//! What cannot be shown from outside: when the clock is read, and chance with a known seed. All else is in
+//! `tests/circuit_breaker` and `tests/circuit_reference.rs`.
+
+use rand::SeedableRng as _;
+
+use super::*;
+use crate::backoff::Jitter;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn machine(window: Window, open_for: Backoff, seed: u64) -> Machine {
+    let rules =
+        Rules { failure_ratio: 1.0, minimum_calls: 2, slow_calls: None, open_for, probes: 1, probe_timeout: SECOND };
+    Machine::new(rules, window, SmallRng::seed_from_u64(seed))
+}
+
+fn last_two_calls() -> Window {
+    Window::Count(CountWindow::last(2).unwrap())
+}
+
+/// Whether the clock is read when one call is admitted and ends so.
+fn reads_the_clock(machine: &mut Machine, outcome: Outcome) -> bool {
+    let mut now = Now::default();
+    let ticket = machine.acquire(&mut now).unwrap().unwrap();
+    machine.record(ticket, outcome, &mut now);
+    now.0.is_some()
+}
+
+#[test]
+fn a_closed_circuit_with_a_count_window_reads_no_clock() {
+    let mut machine = machine(last_two_calls(), SECOND.into(), 0);
+    for outcome in [Outcome::SUCCESS, Outcome::FAILURE, Outcome::SUCCESS, Outcome::FAILURE] {
+        assert!(!reads_the_clock(&mut machine, outcome));
+    }
+    let mut now = Now::default();
+    machine.tally(&mut now);
+    machine.observe_only(&mut now);
+    machine.force_open(&mut now);
+    assert_eq!(machine.acquire(&mut now), Err(None));
+    machine.force_closed(&mut now);
+    assert_eq!(machine.acquire(&mut now), Ok(None));
+    machine.reset(&mut now);
+    assert_eq!(now.0, None);
+}
+
+#[test]
+fn to_open_reads_the_clock_and_so_does_a_time_window() {
+    let mut opens = machine(last_two_calls(), SECOND.into(), 0);
+    assert!(!reads_the_clock(&mut opens, Outcome::FAILURE));
+    assert!(reads_the_clock(&mut opens, Outcome::FAILURE));
+
+    let window = Window::Time(Box::new(TimeWindow::last(SECOND, 10).unwrap()));
+    assert!(reads_the_clock(&mut machine(window, SECOND.into(), 0), Outcome::SUCCESS));
+}
+
+#[tokio::test(start_paused = true)]
+async fn within_a_step_time_stands_still() {
+    let mut now = Now::default();
+    let first = now.get();
+    tokio::time::advance(SECOND).await;
+    assert_eq!(now.get(), first);
+    assert_ne!(Now::default().get(), first);
+}
+
+/// The waits of a circuit whose probes all fail.
+fn waits(open_for: Backoff, seed: u64) -> Vec<Duration> {
+    let mut machine = machine(last_two_calls(), open_for, seed);
+    let mut now = Instant::now();
+    let mut waits = Vec::new();
+    for _ in 0..100 {
+        // Two requests as long as it is closed, one probe later on.
+        let wait = loop {
+            match machine.acquire(&mut now.into()) {
+                Ok(ticket) => machine.record(ticket.unwrap(), Outcome::FAILURE, &mut now.into()),
+                Err(wait) => break wait.unwrap(),
+            }
+        };
+        waits.push(wait);
+        now += wait;
+    }
+    waits
+}
+
+#[test]
+fn the_same_seed_gives_the_same_waits_and_another_seed_others() {
+    let growing = Backoff::exponential(SECOND).max(60 * SECOND).jitter(Jitter::Equal);
+    assert_eq!(waits(growing, 1), waits(growing, 1));
+    assert_ne!(waits(growing, 1), waits(growing, 2));
+    for (index, wait) in waits(growing, 1).into_iter().enumerate() {
+        let longest = 60.0_f64.min(f64::from(u32::try_from(index).unwrap()).exp2());
+        assert!((longest / 2.0..=longest).contains(&wait.as_secs_f64()), "{index}: {wait:?}");
+    }
+}
+
+#[test]
+fn a_wait_is_never_zero_though_jitter_may_draw_it() {
+    let nanosecond = Duration::from_nanos(1);
+    let draws = Backoff::constant(nanosecond).jitter(Jitter::Full);
+    assert_eq!(waits(draws, 0), [nanosecond; 100]);
+}

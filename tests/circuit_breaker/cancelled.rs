@@ -1,0 +1,201 @@
+//! Requests that never answer: cancelled, timed out from outside, or gone in a panic.
+
+use std::convert::Infallible;
+use std::future::{Future, Ready, pending};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
+use windbreak::{CircuitBreakerLayer, Error, TimeoutLayer};
+
+use super::*;
+
+type Answer = Result<(), Error<Infallible>>;
+
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_call_counts_for_nothing() {
+    for builder in [two_strikes(), two_strikes().slow_calls(SECOND, 1.0)] {
+        let circuit = builder.build().unwrap();
+        for _ in 0..5 {
+            let permit = admitted(&circuit);
+            advance(SECOND).await;
+            drop(permit);
+        }
+        assert_eq!(circuit.snapshot().tally, tally(0, 0, 0), "exactly the threshold is not slow");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_was_slow_already_when_it_was_cancelled_is_recorded_as_slow() {
+    let circuit = two_strikes().slow_calls(SECOND, 1.0).build().unwrap();
+    for slow in [1, 2] {
+        let permit = admitted(&circuit);
+        advance(SECOND + NANOSECOND).await;
+        drop(permit);
+        assert_eq!(circuit.snapshot().tally, tally(slow, 0, slow), "slow, and not failed");
+    }
+    assert_eq!(circuit.state(), State::Open);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_probe_that_is_cancelled_is_judged() {
+    let circuit = two_strikes().slow_calls(SECOND, 1.0).build().unwrap();
+    trip_and_wait(&circuit).await;
+    let probe = admitted(&circuit);
+    advance(2 * SECOND).await;
+    drop(probe);
+    assert_eq!(circuit.state(), State::Open);
+    assert_eq!(circuit.snapshot().tally, tally(1, 0, 1));
+}
+
+/// Five requests to a callee that hangs, with a timeout of three seconds outside the breaker.
+async fn hang(circuit: &Circuit) -> Vec<Rejection> {
+    let mut service = ServiceBuilder::new()
+        .layer(TimeoutLayer::new(3 * SECOND))
+        .layer(CircuitBreakerLayer::new(circuit.clone()))
+        .service(service_fn(|()| pending::<Answer>()));
+    let mut rejections = Vec::new();
+    for _ in 0..5 {
+        let error = service.ready().await.expect("ready").call(()).await.expect_err("it hangs");
+        rejections.push(error.into_service().expect_err("the callee says nothing"));
+    }
+    rejections
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timeout_outside_the_breaker_opens_it_if_slow_calls_are_judged() {
+    let circuit = two_strikes().slow_calls(SECOND, 1.0).build().unwrap();
+    let rejections = hang(&circuit).await;
+    assert!(rejections[..2].iter().all(|rejection| matches!(rejection, Rejection::Timeout { .. })));
+    assert!(rejections[2..].iter().all(|rejection| matches!(rejection, Rejection::CircuitOpen { .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timeout_outside_the_breaker_is_unseen_if_slow_calls_are_not_judged() {
+    let circuit = two_strikes().build().unwrap();
+    let rejections = hang(&circuit).await;
+    assert!(rejections.iter().all(|rejection| matches!(rejection, Rejection::Timeout { .. })));
+    assert_eq!(circuit.snapshot().tally, tally(0, 0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_response_future_dropped_at_any_time_gives_its_place_back() {
+    let circuit = two_strikes().build().unwrap();
+    let mut service = CircuitBreakerLayer::new(circuit.clone()).layer(service_fn(|()| pending::<Answer>()));
+    let mut context = Context::from_waker(Waker::noop());
+    trip_and_wait(&circuit).await;
+
+    let unpolled = service.ready().await.unwrap().call(());
+    assert_eq!(rejected(&circuit), None);
+    drop(unpolled);
+    {
+        let polled = service.ready().await.unwrap().call(());
+        assert!(pin!(polled).poll(&mut context).is_pending());
+    }
+    let polled_ready = service.ready().await.unwrap();
+    assert_eq!(circuit.state(), State::HalfOpen);
+    let _ = polled_ready;
+    succeed(&circuit);
+    assert_eq!(circuit.state(), State::Closed);
+}
+
+/// The callee is gone in a panic, at a moment of its own choice. Silent, unlike `panic!`.
+fn blow_up<T>() -> T {
+    resume_unwind(Box::new("the callee"))
+}
+
+/// Calls and polls once; whether that unwound.
+fn unwinds<S>(service: &mut S) -> bool
+where
+    S: Service<(), Response = (), Error = Error<Infallible>>,
+{
+    let mut context = Context::from_waker(Waker::noop());
+    let once = AssertUnwindSafe(|| {
+        assert!(service.poll_ready(&mut context).is_ready());
+        pin!(service.call(())).poll(&mut context)
+    });
+    catch_unwind(once).is_err()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_of_the_inner_future_is_a_failure() {
+    let circuit = two_strikes().build().unwrap();
+    let mut service = CircuitBreakerLayer::new(circuit.clone()).layer(service_fn(|()| async { blow_up::<Answer>() }));
+    assert!(unwinds(&mut service));
+    assert_eq!(circuit.snapshot().tally, tally(1, 1, 0));
+    assert!(unwinds(&mut service));
+    assert_eq!(circuit.state(), State::Open);
+    assert!(!unwinds(&mut service), "it is not called");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_of_the_inner_call_is_a_failure() {
+    let circuit = two_strikes().build().unwrap();
+    let mut service = CircuitBreakerLayer::new(circuit.clone()).layer(service_fn(|()| blow_up::<Ready<Answer>>()));
+    assert!(unwinds(&mut service));
+    assert_eq!(circuit.snapshot().tally, tally(1, 1, 0));
+    assert!(unwinds(&mut service));
+    assert_eq!(circuit.state(), State::Open);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_of_a_probe_takes_no_place_with_it() {
+    let circuit = two_strikes().probes(2).build().unwrap();
+    let mut in_the_future =
+        CircuitBreakerLayer::new(circuit.clone()).layer(service_fn(|()| async { blow_up::<Answer>() }));
+    let mut in_the_call = CircuitBreakerLayer::new(circuit.clone()).layer(service_fn(|()| blow_up::<Ready<Answer>>()));
+    trip_and_wait(&circuit).await;
+    assert!(unwinds(&mut in_the_future));
+    assert_eq!(circuit.snapshot().tally, tally(1, 1, 0));
+    assert!(unwinds(&mut in_the_call));
+    assert_eq!(circuit.state(), State::Open);
+
+    advance(10 * SECOND).await;
+    succeed(&circuit);
+    assert_eq!(circuit.state(), State::Closed, "nothing is left out of the two places");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_of_a_late_answer_is_dropped_like_any_other() {
+    let circuit = two_strikes().build().unwrap();
+    let mut service = CircuitBreakerLayer::new(circuit.clone()).layer(service_fn(|()| async {
+        tokio::task::yield_now().await;
+        blow_up::<Answer>()
+    }));
+    let mut response = pin!(service.ready().await.unwrap().call(()));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(response.as_mut().poll(&mut context).is_pending());
+    circuit.reset();
+    assert!(catch_unwind(AssertUnwindSafe(|| response.poll(&mut context))).is_err());
+    assert_eq!(circuit.snapshot().tally, tally(0, 0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_of_the_classifier_gives_the_place_back() {
+    let circuit = two_strikes().build().unwrap();
+    let layer =
+        CircuitBreakerLayer::new(circuit.clone()).classify(|_: Result<&(), &Error<Infallible>>| blow_up::<Verdict>());
+    let mut service = layer.layer(service_fn(|()| async { Answer::Ok(()) }));
+    trip_and_wait(&circuit).await;
+    for _ in 0..3 {
+        assert!(unwinds(&mut service));
+        assert_eq!(circuit.snapshot().tally, tally(0, 0, 0), "it says nothing about the callee");
+    }
+    succeed(&circuit);
+    assert_eq!(circuit.state(), State::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_settles_the_call_and_dropping_the_future_later_adds_nothing() {
+    let circuit = two_strikes().slow_calls(SECOND, 1.0).build().unwrap();
+    let mut service = CircuitBreakerLayer::new(circuit.clone()).layer(service_fn(|()| async { Answer::Ok(()) }));
+    {
+        let mut response = pin!(service.ready().await.unwrap().call(()));
+        let mut context = Context::from_waker(Waker::noop());
+        assert_eq!(response.as_mut().poll(&mut context), Poll::Ready(Ok(())));
+        assert_eq!(circuit.snapshot().tally, tally(1, 0, 0));
+        advance(5 * SECOND).await;
+    }
+    assert_eq!(circuit.snapshot().tally, tally(1, 0, 0));
+}

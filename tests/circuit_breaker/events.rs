@@ -1,0 +1,238 @@
+//! What others get to know: `tracing` events and subscriptions.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
+
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Metadata, Subscriber, span};
+
+use super::*;
+
+/// The fields of an event in their order, and its message.
+type Fields = Vec<(&'static str, String)>;
+
+/// Keeps every event of windbreak's; and looks at a circuit from another thread while it is being told.
+#[derive(Clone, Default)]
+struct Listener {
+    events: Arc<Mutex<Vec<Fields>>>,
+    looks_at: Arc<OnceLock<Circuit>>,
+    seen: Arc<Mutex<Vec<State>>>,
+}
+
+impl Listener {
+    /// What was heard since the last time: name, from, to, `failure_ratio`, `slow_ratio`, calls.
+    fn heard(&self) -> Vec<Fields> {
+        std::mem::take(&mut self.events.lock().expect("no event panics"))
+    }
+}
+
+struct Reader<'a>(&'a mut Fields);
+
+impl Visit for Reader<'_> {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.0.push((field.name(), value.to_owned()));
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.0.push((field.name(), format!("{value:?}")));
+    }
+}
+
+impl Subscriber for Listener {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().starts_with("windbreak")
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        assert_eq!(*event.metadata().level(), Level::INFO);
+        let mut fields = Fields::new();
+        event.record(&mut Reader(&mut fields));
+        self.events.lock().expect("no event panics").push(fields);
+
+        if let Some(circuit) = self.looks_at.get().cloned() {
+            let (tell, told) = mpsc::channel();
+            std::thread::spawn(move || tell.send(circuit.snapshot().state));
+            let state = told.recv_timeout(5 * SECOND).expect("the lock is free while the event is told");
+            self.seen.lock().expect("no event panics").push(state);
+        }
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+    fn enter(&self, _: &span::Id) {}
+    fn exit(&self, _: &span::Id) {}
+}
+
+fn listen() -> (Listener, tracing::subscriber::DefaultGuard) {
+    let listener = Listener::default();
+    let guard = tracing::subscriber::set_default(listener.clone());
+    (listener, guard)
+}
+
+/// An event, written down field by field; the ratios are of no calls if `calls` is 0.
+fn event(from: &str, to: &str, ratios: Option<[&str; 2]>, calls: u64) -> Fields {
+    let text = |text: &str| text.to_owned();
+    let mut fields = vec![
+        ("message", text("circuit changed state")),
+        ("name", text("callee")),
+        ("from", text(from)),
+        ("to", text(to)),
+    ];
+    if let Some([failures, slow]) = ratios {
+        fields.extend([("failure_ratio", text(failures)), ("slow_ratio", text(slow))]);
+    }
+    fields.push(("calls", calls.to_string()));
+    fields
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_transition_is_one_event_with_the_calls_that_led_to_it() {
+    let (listener, _guard) = listen();
+    let circuit = two_strikes().count_window(4).failure_ratio(0.75).slow_calls(SECOND, 1.0).probes(2).build().unwrap();
+
+    succeed(&circuit);
+    for _ in 0..2 {
+        fail(&circuit);
+    }
+    assert!(listener.heard().is_empty());
+    answer_after(&circuit, 2 * SECOND, failure()).await;
+    assert_eq!(listener.heard(), [event("closed", "open", Some(["0.75", "0.25"]), 4)]);
+
+    rejected(&circuit);
+    advance(10 * SECOND).await;
+    assert!(listener.heard().is_empty(), "time is not an event");
+    fail(&circuit);
+    assert_eq!(listener.heard(), [event("open", "half_open", Some(["0.75", "0.25"]), 4)]);
+    fail(&circuit);
+    assert_eq!(listener.heard(), [event("half_open", "open", Some(["1.0", "0.0"]), 2)]);
+
+    advance(10 * SECOND).await;
+    succeed(&circuit);
+    let [half_open, closed] = listener.heard().try_into().expect("two events");
+    assert_eq!(half_open, event("open", "half_open", Some(["1.0", "0.0"]), 2));
+    assert_eq!(closed, event("half_open", "closed", Some(["0.0", "0.0"]), 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn hung_probes_that_are_given_up_are_one_event() {
+    let (listener, _guard) = listen();
+    let circuit = two_strikes().probes(2).build().unwrap();
+    trip_and_wait(&circuit).await;
+    let hung = [admitted(&circuit), admitted(&circuit)];
+    listener.heard();
+    advance(20 * SECOND).await;
+    rejected(&circuit);
+    assert_eq!(listener.heard(), [event("half_open", "open", Some(["1.0", "0.0"]), 2)]);
+    drop(hung);
+    assert!(listener.heard().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transition_without_calls_has_no_ratios() {
+    let (listener, _guard) = listen();
+    let circuit = two_strikes().build().unwrap();
+    circuit.force_open();
+    assert_eq!(listener.heard(), [event("closed", "forced_open", None, 0)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_switch_that_changes_the_state_is_an_event_and_no_other() {
+    let (listener, _guard) = listen();
+    let circuit = two_strikes().build().unwrap();
+    fail(&circuit);
+    circuit.reset();
+    circuit.force_closed();
+    circuit.force_closed();
+    circuit.observe_only();
+    circuit.observe_only();
+    succeed(&circuit);
+    circuit.open_for(SECOND);
+    circuit.open_for(2 * SECOND);
+    circuit.force_open();
+    circuit.force_open();
+    circuit.reset();
+    assert_eq!(
+        listener.heard(),
+        [
+            event("closed", "forced_closed", None, 0),
+            event("forced_closed", "observe_only", None, 0),
+            event("observe_only", "open", Some(["0.0", "0.0"]), 1),
+            event("open", "forced_open", Some(["0.0", "0.0"]), 1),
+            event("forced_open", "closed", None, 0),
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listener_may_look_at_the_circuit_while_it_is_told() {
+    let (listener, _guard) = listen();
+    let circuit = two_strikes().build().unwrap();
+    assert!(listener.looks_at.set(circuit.clone()).is_ok());
+    trip_and_wait(&circuit).await;
+    succeed(&circuit);
+    circuit.force_open();
+    assert_eq!(
+        *listener.seen.lock().unwrap(),
+        [State::Open, State::HalfOpen, State::Closed, State::ForcedOpen],
+        "each event is told after the change"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscriber_sees_every_change_it_waits_for() {
+    let circuit = two_strikes().build().unwrap();
+    let mut states = circuit.subscribe();
+    assert_eq!(*states.borrow(), State::Closed);
+    assert!(!states.has_changed().unwrap());
+
+    trip(&circuit);
+    states.changed().await.unwrap();
+    assert_eq!(*states.borrow_and_update(), State::Open);
+    rejected(&circuit);
+    advance(10 * SECOND).await;
+    assert!(!states.has_changed().unwrap());
+    let probe = admitted(&circuit);
+    states.changed().await.unwrap();
+    assert_eq!(*states.borrow_and_update(), State::HalfOpen);
+    probe.record(Verdict::Success);
+    states.changed().await.unwrap();
+    assert_eq!(*states.borrow_and_update(), State::Closed);
+    circuit.reset();
+    assert!(!states.has_changed().unwrap(), "closed as before");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscriber_that_looks_away_finds_the_latest_state() {
+    let circuit = two_strikes().build().unwrap();
+    let mut states = circuit.subscribe();
+    trip_and_wait(&circuit).await;
+    let probe = admitted(&circuit);
+    states.changed().await.unwrap();
+    assert_eq!(*states.borrow_and_update(), State::HalfOpen);
+    assert!(!states.has_changed().unwrap());
+    drop(probe);
+}
+
+#[tokio::test(start_paused = true)]
+async fn subscribers_come_and_go_as_they_like() {
+    let circuit = two_strikes().build().unwrap();
+    let first = circuit.subscribe();
+    trip(&circuit);
+    let second = circuit.clone().subscribe();
+    assert_eq!((*first.borrow(), *second.borrow()), (State::Open, State::Open));
+    assert!(!second.has_changed().unwrap(), "it was open when the second came");
+    drop((first, second));
+
+    circuit.force_closed();
+    let mut third = circuit.subscribe();
+    assert_eq!(*third.borrow(), State::ForcedClosed);
+    circuit.reset();
+    third.changed().await.unwrap();
+    drop(circuit);
+    assert_eq!(*third.borrow_and_update(), State::Closed);
+    assert!(third.changed().await.is_err(), "the circuit is gone");
+}

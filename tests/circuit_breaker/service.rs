@@ -1,0 +1,285 @@
+//! The tower service over a circuit.
+
+use std::cell::Cell;
+use std::future::{Ready, ready};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use tower::{Layer, Service, ServiceExt, service_fn};
+use windbreak::bulkhead::BulkheadLayer;
+use windbreak::circuit_breaker::CircuitBreaker;
+use windbreak::{CircuitBreakerLayer, Error, TimeoutLayer};
+
+use super::*;
+
+type Answer = Result<&'static str, Error<&'static str>>;
+
+/// What the callee saw, and what it does next.
+#[derive(Default)]
+struct Callee {
+    busy: Cell<bool>,
+    broken: Cell<bool>,
+    failing: Cell<bool>,
+    polls: Cell<u32>,
+    calls: Cell<u32>,
+}
+
+/// One connection to it. It insists on being polled ready before each call.
+struct Connection {
+    callee: Rc<Callee>,
+    ready: bool,
+}
+
+impl Clone for Connection {
+    fn clone(&self) -> Self {
+        Self { callee: Rc::clone(&self.callee), ready: false }
+    }
+}
+
+impl Service<()> for Connection {
+    type Response = &'static str;
+    type Error = Error<&'static str>;
+    type Future = Ready<Answer>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.callee.polls.set(self.callee.polls.get() + 1);
+        if self.callee.broken.get() {
+            return Poll::Ready(Err(Error::Service("broken")));
+        }
+        self.ready = !self.callee.busy.get();
+        if self.ready { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+
+    fn call(&mut self, (): ()) -> Self::Future {
+        assert!(std::mem::take(&mut self.ready), "called without having been polled ready");
+        self.callee.calls.set(self.callee.calls.get() + 1);
+        ready(if self.callee.failing.get() { Err(Error::Service("failed")) } else { Ok("fine") })
+    }
+}
+
+fn guarded(circuit: &Circuit) -> (Rc<Callee>, CircuitBreaker<Connection>) {
+    let callee = Rc::new(Callee::default());
+    let connection = Connection { callee: Rc::clone(&callee), ready: false };
+    (callee, CircuitBreakerLayer::new(circuit.clone()).layer(connection))
+}
+
+fn poll_ready(service: &mut CircuitBreaker<Connection>) -> Poll<Result<(), Error<&'static str>>> {
+    service.poll_ready(&mut Context::from_waker(Waker::noop()))
+}
+
+fn retry_after(answer: Answer) -> Option<Duration> {
+    let error = answer.expect_err("rejected");
+    assert!(error.is_circuit_open(), "{error:?}");
+    error.retry_after()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closed_circuit_passes_readiness_calls_and_answers() {
+    let circuit = two_strikes().build().unwrap();
+    let (callee, mut service) = guarded(&circuit);
+    callee.busy.set(true);
+    assert!(poll_ready(&mut service).is_pending());
+    callee.busy.set(false);
+    assert_eq!(poll_ready(&mut service), Poll::Ready(Ok(())));
+    assert_eq!(service.call(()).await, Ok("fine"));
+    callee.failing.set(true);
+    assert_eq!(service.ready().await.unwrap().call(()).await, Err(Error::Service("failed")));
+    assert_eq!(circuit.snapshot().tally, tally(2, 1, 0));
+    callee.broken.set(true);
+    assert_eq!(poll_ready(&mut service), Poll::Ready(Err(Error::Service("broken"))));
+    assert_eq!(circuit.snapshot().tally, tally(2, 1, 0), "no request was made");
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_open_it_is_ready_at_once_without_asking_the_inner_service() {
+    let circuit = two_strikes().build().unwrap();
+    let (callee, mut service) = guarded(&circuit);
+    callee.busy.set(true);
+    trip(&circuit);
+    advance(4 * SECOND).await;
+    assert_eq!(poll_ready(&mut service), Poll::Ready(Ok(())));
+    assert_eq!(poll_ready(&mut service), Poll::Ready(Ok(())));
+    assert_eq!(retry_after(service.call(()).await), Some(6 * SECOND));
+    assert_eq!((callee.polls.get(), callee.calls.get()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_all_probes_are_out_it_is_ready_at_once_and_rejects() {
+    let circuit = two_strikes().build().unwrap();
+    let (callee, mut service) = guarded(&circuit);
+    trip_and_wait(&circuit).await;
+    let probe = admitted(&circuit);
+    assert_eq!(poll_ready(&mut service), Poll::Ready(Ok(())));
+    assert_eq!(retry_after(service.call(()).await), None);
+    assert_eq!((callee.polls.get(), callee.calls.get()), (0, 0));
+    drop(probe);
+    assert_eq!(service.ready().await.unwrap().call(()).await, Ok("fine"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_inner_service_that_was_not_asked_is_not_called_though_the_wait_has_ended_since() {
+    let circuit = two_strikes().build().unwrap();
+    let (callee, mut service) = guarded(&circuit);
+    trip(&circuit);
+    advance(just_before(10 * SECOND)).await;
+    assert_eq!(poll_ready(&mut service), Poll::Ready(Ok(())));
+    advance(NANOSECOND).await;
+    assert_eq!(retry_after(service.call(()).await), Some(Duration::ZERO), "the next one may");
+    assert_eq!((callee.polls.get(), callee.calls.get()), (0, 0));
+    assert_eq!(circuit.state(), State::Open, "no place was taken");
+
+    assert_eq!(service.ready().await.unwrap().call(()).await, Ok("fine"));
+    assert_eq!((callee.polls.get(), callee.calls.get()), (1, 1));
+    assert_eq!(circuit.state(), State::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_inner_service_that_was_not_asked_is_not_called_though_the_circuit_was_reset_since() {
+    let switches: [fn(&Circuit); 3] = [Circuit::reset, Circuit::force_closed, Circuit::observe_only];
+    for switch in switches {
+        let circuit = two_strikes().build().unwrap();
+        let (callee, mut service) = guarded(&circuit);
+        circuit.force_open();
+        assert_eq!(poll_ready(&mut service), Poll::Ready(Ok(())));
+        switch(&circuit);
+        assert_eq!(retry_after(service.call(()).await), Some(Duration::ZERO));
+        assert_eq!(service.ready().await.unwrap().call(()).await, Ok("fine"));
+        assert_eq!(callee.calls.get(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn once_the_wait_is_over_the_inner_service_is_asked_before_a_place_is_taken() {
+    let circuit = two_strikes().build().unwrap();
+    let (callee, mut service) = guarded(&circuit);
+    trip_and_wait(&circuit).await;
+    callee.busy.set(true);
+    assert!(poll_ready(&mut service).is_pending());
+    assert_eq!(circuit.state(), State::Open, "a request that waits for its turn is no probe yet");
+    callee.busy.set(false);
+    assert_eq!(poll_ready(&mut service), Poll::Ready(Ok(())));
+    assert_eq!(service.call(()).await, Ok("fine"));
+    assert_eq!(circuit.state(), State::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_circuit_that_opens_after_poll_ready_rejects_the_call() {
+    let circuit = two_strikes().build().unwrap();
+    let (callee, mut service) = guarded(&circuit);
+    assert_eq!(poll_ready(&mut service), Poll::Ready(Ok(())));
+    trip(&circuit);
+    assert_eq!(retry_after(service.call(()).await), Some(10 * SECOND));
+    assert_eq!(callee.calls.get(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_readiness_holds_and_not_an_earlier_one() {
+    let circuit = two_strikes().build().unwrap();
+    let (callee, mut service) = guarded(&circuit);
+    circuit.force_open();
+    assert_eq!(poll_ready(&mut service), Poll::Ready(Ok(())));
+    circuit.reset();
+    assert_eq!(poll_ready(&mut service), Poll::Ready(Ok(())));
+    assert_eq!(service.call(()).await, Ok("fine"));
+    assert_eq!(callee.calls.get(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clone_shares_the_circuit_and_not_the_readiness() {
+    let circuit = two_strikes().build().unwrap();
+    let (callee, mut service) = guarded(&circuit);
+    trip(&circuit);
+    assert_eq!(poll_ready(&mut service), Poll::Ready(Ok(())));
+    let mut clone = service.clone();
+    circuit.reset();
+    // The clone has been refused nothing: it reaches the connection, which was not asked and says so.
+    let unasked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| clone.call(())));
+    assert!(unasked.is_err());
+    assert_eq!(clone.circuit().snapshot().tally, tally(1, 1, 0));
+
+    assert_eq!(clone.ready().await.unwrap().call(()).await, Ok("fine"));
+    assert_eq!(retry_after(service.call(()).await), Some(Duration::ZERO), "the original was refused");
+    assert_eq!(callee.calls.get(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_services_of_a_layer_share_its_circuit() {
+    let circuit = two_strikes().build().unwrap();
+    let layer = CircuitBreakerLayer::new(circuit.clone());
+    let failing = || service_fn(|()| ready(Answer::Err(Error::Service("failed"))));
+    for mut service in [layer.layer(failing()), layer.clone().layer(failing())] {
+        assert!(service.ready().await.unwrap().call(()).await.unwrap_err().service().is_some());
+    }
+    assert_eq!(circuit.state(), State::Open);
+    assert!(layer.layer(failing()).oneshot(()).await.unwrap_err().is_circuit_open());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_default_classifier_counts_timeouts_and_not_what_windbreak_rejects() {
+    let circuit = two_strikes().count_window(4).build().unwrap();
+    let hangs = service_fn(|()| std::future::pending::<Answer>());
+
+    let timeout = TimeoutLayer::new(SECOND).layer(hangs);
+    let answer = CircuitBreakerLayer::new(circuit.clone()).layer(timeout).oneshot(()).await;
+    assert!(answer.unwrap_err().is_timeout());
+    assert_eq!(circuit.snapshot().tally, tally(1, 1, 0));
+
+    let bulkhead = BulkheadLayer::new(1).unwrap();
+    let mut full = CircuitBreakerLayer::new(circuit.clone()).layer(bulkhead.layer(hangs));
+    let first = tokio::spawn(full.ready().await.unwrap().call(()));
+    tokio::task::yield_now().await;
+    assert!(full.ready().await.unwrap().call(()).await.unwrap_err().is_bulkhead_full());
+
+    let other = two_strikes().build().unwrap();
+    other.force_open();
+    let nested = CircuitBreakerLayer::new(other).layer(hangs);
+    let answer = CircuitBreakerLayer::new(circuit.clone()).layer(nested).oneshot(()).await;
+    assert!(answer.unwrap_err().is_circuit_open());
+
+    assert_eq!(circuit.snapshot().tally, tally(1, 1, 0));
+    first.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_classifier_of_ones_own_decides() {
+    let circuit = two_strikes().count_window(4).build().unwrap();
+    let layer = CircuitBreakerLayer::new(circuit.clone()).classify(|result: Result<&u16, &Error<()>>| match result {
+        Ok(500..) => failure(),
+        Ok(400..500) => Verdict::Refused,
+        Ok(_) => Verdict::Success,
+        Err(_) => Verdict::Ignored,
+    });
+    let mut service =
+        layer.layer(service_fn(|status: u16| ready(if status == 0 { Err(Error::Service(())) } else { Ok(status) })));
+    for status in [500, 404, 200, 0] {
+        let _ = service.ready().await.unwrap().call(status).await;
+    }
+    assert_eq!(circuit.snapshot().tally, tally(3, 1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_of_a_call_runs_from_the_call_to_the_answer() {
+    let circuit = two_strikes().slow_calls(SECOND, 1.0).build().unwrap();
+    let layer = CircuitBreakerLayer::new(circuit.clone());
+    let mut service = layer.layer(service_fn(|duration: Duration| async move {
+        tokio::time::sleep(duration).await;
+        Ok::<_, Error<()>>(())
+    }));
+    // Time between ready and call is nobody's.
+    let service = service.ready().await.unwrap();
+    advance(5 * SECOND).await;
+    service.call(SECOND).await.unwrap();
+    assert_eq!(circuit.snapshot().tally, tally(1, 0, 0));
+    service.ready().await.unwrap().call(SECOND + Duration::from_millis(1)).await.unwrap();
+    assert_eq!(circuit.snapshot().tally, tally(2, 0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_wrapped_service_can_be_reached() {
+    let circuit = two_strikes().build().unwrap();
+    let (callee, mut service) = guarded(&circuit);
+    assert_eq!(service.circuit().name(), "callee");
+    assert!(Rc::ptr_eq(&service.get_ref().callee, &callee));
+    service.get_mut().ready = true;
+    assert!(service.into_inner().ready);
+}
