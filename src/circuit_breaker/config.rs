@@ -102,7 +102,7 @@ impl CircuitBuilder {
         Self { probes, ..self }
     }
 
-    /// A probe that has not answered within this time counts as failed.
+    /// A probe that has not answered within this time counts as failed; and as slow, if a call of this length is.
     pub fn probe_timeout(self, timeout: Duration) -> Self {
         Self { probe_timeout: Some(timeout), ..self }
     }

@@ -388,15 +388,16 @@ impl Machine {
         self.waits.next(&self.rules.open_for, &mut self.rng).max(Duration::from_nanos(1))
     }
 
-    /// Counts the probes as failed that should have answered by now.
+    /// Counts the probes as failed that should have answered by now; and as slow, if by then they were.
     fn give_up_probes(&mut self, now: &mut Now) {
         let Phase::HalfOpen { settled, out } = &mut self.phase else { return };
         let now_read = now.get();
         let before = out.len();
         out.retain(|probe| now_read.saturating_duration_since(probe.since) <= self.rules.probe_timeout);
         let given_up = before - out.len();
+        let slow = self.rules.slow_calls.is_some_and(|slow| slow.threshold <= self.rules.probe_timeout);
         for _ in 0..given_up {
-            settled.add(Outcome::FAILURE);
+            settled.add(Outcome { failed: true, slow });
         }
         if given_up > 0 {
             self.decide(now);

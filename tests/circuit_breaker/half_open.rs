@@ -197,6 +197,28 @@ async fn each_probe_has_its_own_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_hung_probe_counts_as_slow_too() {
+    // Failures alone would need both probes.
+    let (circuit, hung) = half_open(two_strikes().slow_calls(SECOND, 0.5).probes(2).probe_timeout(3 * SECOND)).await;
+    succeed(&circuit);
+    advance(3 * SECOND + NANOSECOND).await;
+    assert_eq!(rejected(&circuit), Some(10 * SECOND));
+    assert_eq!(circuit.snapshot().tally, tally(2, 1, 1));
+    drop(hung);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hung_probe_is_not_slow_if_it_is_given_up_before_it_could_be() {
+    let (circuit, hung) =
+        half_open(two_strikes().slow_calls(5 * SECOND, 0.5).probes(2).probe_timeout(3 * SECOND)).await;
+    succeed(&circuit);
+    advance(3 * SECOND + NANOSECOND).await;
+    assert_eq!(circuit.state(), State::HalfOpen);
+    drop(hung);
+    assert_eq!(circuit.state(), State::Closed);
+}
+
+#[tokio::test(start_paused = true)]
 async fn once_closed_it_starts_with_an_empty_window() {
     let (circuit, probe) = half_open(two_strikes()).await;
     probe.record(Verdict::Success);
