@@ -63,6 +63,8 @@ struct Rules {
     max_wait: Duration,
     probes: u64,
     probe_timeout: Duration,
+    /// The longest wait the callee may ask for, if it may.
+    max_retry_after: Option<Duration>,
 }
 
 impl Rules {
@@ -78,6 +80,10 @@ impl Rules {
         let builder = match self.window {
             Window::Count(calls) => builder.count_window(calls),
             Window::Time { nanos, buckets } => builder.time_window_with_buckets(Duration::from_nanos(nanos), buckets),
+        };
+        let builder = match self.max_retry_after {
+            Some(max) => builder.open_on_retry_after(max),
+            None => builder,
         };
         let builder = match self.slow {
             Some((threshold, share)) => builder.slow_calls(threshold, share.ratio()),
@@ -114,12 +120,26 @@ fn any_rules() -> impl Strategy<Value = Rules> {
     ];
     let wait = (any_span(), 1_u32..=3, any_span());
     let slow = prop::option::of((any_span(), any_share()));
-    (window, any_share(), 1_u64..12, slow, wait, 1_u64..8, any_span()).prop_map(
-        |(window, failures, minimum_calls, slow, (first_wait, factor, further), probes, probe_timeout)| {
+    let probes = (1_u64..8, any_span());
+    let max_retry_after = prop::option::of(any_span());
+    (window, any_share(), 1_u64..12, slow, wait, probes, max_retry_after).prop_map(
+        |(window, failures, minimum_calls, slow, (first_wait, factor, further), probes, max_retry_after)| {
+            let (probes, probe_timeout) = probes;
             let most = if let Window::Count(calls) = window { calls as u64 } else { u64::MAX };
             let minimum_calls = minimum_calls.min(most);
             let max_wait = first_wait + further;
-            Rules { window, failures, minimum_calls, slow, first_wait, factor, max_wait, probes, probe_timeout }
+            Rules {
+                window,
+                failures,
+                minimum_calls,
+                slow,
+                first_wait,
+                factor,
+                max_wait,
+                probes,
+                probe_timeout,
+                max_retry_after,
+            }
         },
     )
 }
@@ -241,22 +261,31 @@ impl Reference {
         self.openings_in_a_row = 0;
     }
 
-    fn open(&mut self) {
+    fn next_wait(&mut self) -> Duration {
         let mut wait = self.rules.first_wait;
         for _ in 0..self.openings_in_a_row {
             wait = (wait * self.rules.factor).min(self.rules.max_wait);
         }
         self.openings_in_a_row += 1;
+        wait
+    }
+
+    fn open(&mut self, wait: Duration) {
         self.open_until = Some(self.now + wait);
         self.opened_by = self.tally();
         self.change_to(State::Open);
     }
 
-    fn judge_window(&mut self) {
+    fn judge_window(&mut self, asked_for: Option<Duration>) {
         let tally = self.window();
-        if tally.calls >= self.rules.minimum_calls && self.too_many(tally) {
+        let tripped = tally.calls >= self.rules.minimum_calls && self.too_many(tally);
+        if tripped {
             self.saw("closed to open");
-            self.open();
+        }
+        let due = if tripped { Some(self.next_wait()) } else { None };
+        // The longer one, if there are two.
+        if let Some(wait) = due.max(asked_for) {
+            self.open(wait);
         }
     }
 
@@ -276,7 +305,8 @@ impl Reference {
         }
         if judgements.iter().all(|&too_many| too_many) {
             self.saw("half-open to open");
-            self.open();
+            let wait = self.next_wait();
+            self.open(wait);
         } else if !judgements.contains(&true) {
             self.saw("half-open to closed");
             self.forget();
@@ -332,11 +362,16 @@ impl Reference {
         let Some(era) = call.era else { return };
         let slow = self.rules.slow.is_some_and(|(threshold, _)| self.now.saturating_sub(call.began) > threshold);
         let failed = match end {
-            End::Says(Verdict::Success | Verdict::Refused) => Some(false),
+            End::Says(Verdict::Success | Verdict::Refused | Verdict::InProgress { .. }) => Some(false),
             End::Says(Verdict::Failure(_)) | End::Panics => Some(true),
             End::Says(Verdict::Ignored) => None,
             End::IsCancelled => slow.then_some(false),
         };
+        let asked_for = match (end, self.rules.max_retry_after) {
+            (End::Says(Verdict::Failure(failure)), Some(max)) => failure.retry_after.map(|wait| wait.min(max)),
+            _ => None,
+        };
+        let asked_for = asked_for.filter(|wait| !wait.is_zero());
         let recorded = failed.map(|failed| Recorded { at: self.now, failed, slow });
         self.notice_hung_probes();
         if era != self.era {
@@ -346,15 +381,19 @@ impl Reference {
         match (self.state, recorded) {
             (State::Closed, Some(recorded)) => {
                 self.recorded.push(recorded);
-                self.judge_window();
+                self.judge_window(asked_for);
             }
             (State::ObserveOnly, Some(recorded)) => self.recorded.push(recorded),
             (State::HalfOpen, recorded) if matches!(self.probes[call.probe], Probe::Out { .. }) => {
                 self.probes[call.probe] = recorded.map_or(Probe::GivenBack, Probe::Ended);
-                if recorded.is_some() {
-                    self.judge_probes();
-                } else {
-                    self.saw("probe gives its place back");
+                match (recorded, asked_for) {
+                    (Some(_), None) => self.judge_probes(),
+                    (Some(_), Some(asked_for)) => {
+                        self.saw("probe asks for a wait");
+                        let due = self.next_wait();
+                        self.open(due.max(asked_for));
+                    }
+                    (None, _) => self.saw("probe gives its place back"),
                 }
             }
             _ => {}
@@ -419,21 +458,25 @@ enum Step {
 fn any_step() -> impl Strategy<Value = Step> {
     (0_u32..1000, any::<u32>()).prop_map(|(kind, number)| match kind {
         0..460 => Step::Acquire { through_a_service: number % 2 == 1 },
-        460..880 => Step::Finish { which: (number / 32) as usize, end: any_end(number % 32) },
+        460..880 => Step::Finish { which: (number / 32) as usize, end: any_end(number % 32, number / 1024) },
         880..990 => Step::Advance(any_advance(number / 3), i8::try_from(number % 3).map_or(0, |off| off - 1)),
         _ => Step::Operate(any_switch(number)),
     })
 }
 
-fn any_end(number: u32) -> End {
-    match number {
-        0..13 => End::Says(Verdict::Success),
-        13..25 => End::Says(Verdict::Failure(Failure::new(Effect::Unknown))),
-        25 | 26 => End::Says(Verdict::Refused),
-        27 | 28 => End::Says(Verdict::Ignored),
-        29 | 30 => End::IsCancelled,
-        _ => End::Panics,
-    }
+fn any_end(kind: u32, number: u32) -> End {
+    let failure = Failure::new(Effect::Unknown);
+    End::Says(match kind {
+        0..12 => Verdict::Success,
+        12..23 => Verdict::Failure(failure),
+        23 => Verdict::Failure(failure.retry_after(span(number))),
+        24 if number % 2 == 0 => Verdict::Failure(failure.retry_after(Duration::ZERO)),
+        24 => Verdict::InProgress { retry_after: Some(span(number)) },
+        25 | 26 => Verdict::Refused,
+        27 | 28 => Verdict::Ignored,
+        29 | 30 => return End::IsCancelled,
+        _ => return End::Panics,
+    })
 }
 
 fn any_advance(number: u32) -> Span {
@@ -710,8 +753,9 @@ fn agrees_with_a_plain_list_of_calls_step_by_step() {
         "probe gives its place back",
         "hung probe",
         "answer of an earlier era",
+        "probe asks for a wait",
     ] {
         let times = seen.get(what).copied().unwrap_or_default();
-        assert!(times > taken / 2_000, "{what}: only {times} times in {taken} steps");
+        assert!(times > taken / 10_000, "{what}: only {times} times in {taken} steps");
     }
 }

@@ -1,4 +1,10 @@
-//! What others get to know: `tracing` events and subscriptions.
+//! The `tracing` events of a circuit.
+//!
+//! In a program of their own, where every test listens: `tracing` asks whether anyone wants an event when it is first
+//! met, and a test beside these that does not listen would at times be the one to answer.
+
+#[path = "circuit_breaker/helpers.rs"]
+mod helpers;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
@@ -6,7 +12,11 @@ use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata, Subscriber, span};
 
-use super::*;
+use tokio::time::advance;
+use windbreak::Circuit;
+use windbreak::circuit_breaker::State;
+
+use helpers::*;
 
 /// The fields of an event in their order, and its message.
 type Fields = Vec<(&'static str, String)>;
@@ -180,59 +190,4 @@ async fn a_listener_may_look_at_the_circuit_while_it_is_told() {
         [State::Open, State::HalfOpen, State::Closed, State::ForcedOpen],
         "each event is told after the change"
     );
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_subscriber_sees_every_change_it_waits_for() {
-    let circuit = two_strikes().build().unwrap();
-    let mut states = circuit.subscribe();
-    assert_eq!(*states.borrow(), State::Closed);
-    assert!(!states.has_changed().unwrap());
-
-    trip(&circuit);
-    states.changed().await.unwrap();
-    assert_eq!(*states.borrow_and_update(), State::Open);
-    rejected(&circuit);
-    advance(10 * SECOND).await;
-    assert!(!states.has_changed().unwrap());
-    let probe = admitted(&circuit);
-    states.changed().await.unwrap();
-    assert_eq!(*states.borrow_and_update(), State::HalfOpen);
-    probe.record(Verdict::Success);
-    states.changed().await.unwrap();
-    assert_eq!(*states.borrow_and_update(), State::Closed);
-    circuit.reset();
-    assert!(!states.has_changed().unwrap(), "closed as before");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_subscriber_that_looks_away_finds_the_latest_state() {
-    let circuit = two_strikes().build().unwrap();
-    let mut states = circuit.subscribe();
-    trip_and_wait(&circuit).await;
-    let probe = admitted(&circuit);
-    states.changed().await.unwrap();
-    assert_eq!(*states.borrow_and_update(), State::HalfOpen);
-    assert!(!states.has_changed().unwrap());
-    drop(probe);
-}
-
-#[tokio::test(start_paused = true)]
-async fn subscribers_come_and_go_as_they_like() {
-    let circuit = two_strikes().build().unwrap();
-    let first = circuit.subscribe();
-    trip(&circuit);
-    let second = circuit.clone().subscribe();
-    assert_eq!((*first.borrow(), *second.borrow()), (State::Open, State::Open));
-    assert!(!second.has_changed().unwrap(), "it was open when the second came");
-    drop((first, second));
-
-    circuit.force_closed();
-    let mut third = circuit.subscribe();
-    assert_eq!(*third.borrow(), State::ForcedClosed);
-    circuit.reset();
-    third.changed().await.unwrap();
-    drop(circuit);
-    assert_eq!(*third.borrow_and_update(), State::Closed);
-    assert!(third.changed().await.is_err(), "the circuit is gone");
 }
