@@ -70,7 +70,8 @@ where
     type Error = S::Error;
     type Future = ResponseFuture<S::Future, C, U>;
 
-    /// While the circuit is open it is ready at once, without asking the inner service, and the call is rejected.
+    /// While the circuit is open it is ready at once, without asking the inner service, and the call is rejected. The
+    /// rejection says what was true when this was asked, so that one rejection reads the clock once.
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.refusal = self.circuit.refusal();

@@ -124,7 +124,7 @@ async fn an_inner_service_that_was_not_asked_is_not_called_though_the_wait_has_e
     advance(just_before(10 * SECOND)).await;
     assert_eq!(poll_ready(&mut service), Poll::Ready(Ok(())));
     advance(NANOSECOND).await;
-    assert_eq!(retry_after(service.call(()).await), Some(Duration::ZERO), "the next one may");
+    assert_eq!(retry_after(service.call(()).await), Some(NANOSECOND), "as it was when it was asked");
     assert_eq!((callee.polls.get(), callee.calls.get()), (0, 0));
     assert_eq!(circuit.state(), State::Open, "no place was taken");
 
@@ -142,7 +142,7 @@ async fn an_inner_service_that_was_not_asked_is_not_called_though_the_circuit_wa
         circuit.force_open();
         assert_eq!(poll_ready(&mut service), Poll::Ready(Ok(())));
         switch(&circuit);
-        assert_eq!(retry_after(service.call(()).await), Some(Duration::ZERO));
+        assert!(service.call(()).await.unwrap_err().is_circuit_open());
         assert_eq!(service.ready().await.unwrap().call(()).await, Ok("fine"));
         assert_eq!(callee.calls.get(), 1);
     }
@@ -198,7 +198,7 @@ async fn a_clone_shares_the_circuit_and_not_the_readiness() {
     assert_eq!(clone.circuit().snapshot().tally, tally(1, 1, 0));
 
     assert_eq!(clone.ready().await.unwrap().call(()).await, Ok("fine"));
-    assert_eq!(retry_after(service.call(()).await), Some(Duration::ZERO), "the original was refused");
+    assert_eq!(retry_after(service.call(()).await), Some(10 * SECOND), "the original was refused");
     assert_eq!(callee.calls.get(), 1);
 }
 
