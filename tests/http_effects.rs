@@ -1,0 +1,415 @@
+//! What the real errors and answers of real clients are taken for: the table in the documentation of `windbreak::http`,
+//! row by row. What may have been processed is never taken for harmless.
+
+mod http_support;
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::time::timeout;
+use windbreak::classify::Classify;
+use windbreak::http::{Http, HttpResponse};
+use windbreak::{Effect, Error, Failure, Verdict};
+
+use http_support::{
+    Peer, Server, Version, answer, dead_address, header, hyper_client, reqwest_builder, reqwest_client,
+};
+
+const NONE: Verdict = Verdict::Failure(Failure::new(Effect::None));
+const UNKNOWN: Verdict = Verdict::Failure(Failure::new(Effect::Unknown));
+
+const RETRY_AFTER: (&str, &str) = ("retry-after", "7");
+
+// Error codes of RFC 9113, section 7.
+const NO_ERROR: u32 = 0;
+const INTERNAL_ERROR: u32 = 2;
+const REFUSED_STREAM: u32 = 7;
+const ENHANCE_YOUR_CALM: u32 = 11;
+
+fn judge<T: HttpResponse, E: std::error::Error + 'static>(result: Result<T, E>) -> Verdict {
+    let result = result.map_err(Error::Service);
+    Http.classify(result.as_ref())
+}
+
+fn post(url: &str) -> Request<Full<Bytes>> {
+    Request::post(url).body(Full::from("order")).expect("the test has a good URL")
+}
+
+/// What a POST to this URL is taken for with each client, each with connections of its own.
+async fn verdicts(version: Version, url: &str) -> [(&'static str, Verdict); 2] {
+    let hyper = judge(hyper_client(version).request(post(url)).await);
+    let reqwest = judge(reqwest_client(version).post(url).body("order").send().await);
+    [("hyper", hyper), ("reqwest", reqwest)]
+}
+
+async fn assert_verdicts(version: Version, url: &str, expected: Verdict) {
+    for (client, verdict) in verdicts(version, url).await {
+        assert_eq!(verdict, expected, "{client}, {version:?}, {url}");
+    }
+}
+
+async fn assert_script<F, T>(expected: Verdict, script: F)
+where
+    F: Fn(Peer) -> T + Send + Sync + 'static,
+    T: Future<Output = ()> + Send + 'static,
+{
+    let server = Server::raw(script).await;
+    assert_verdicts(Version::Http1, &server.url("/orders"), expected).await;
+    server.is_left_alone().await;
+}
+
+/// HTTP/2: for each request, what the script does after the preface.
+async fn assert_http2_script<F, T>(expected: Verdict, script: F)
+where
+    F: Fn(Peer, u32) -> T + Clone + Send + Sync + 'static,
+    T: Future<Output = ()> + Send + 'static,
+{
+    let server = Server::raw(move |mut peer| {
+        let script = script.clone();
+        async move {
+            if peer.http2_preface().await.is_some() {
+                if let Some(stream) = peer.http2_request().await {
+                    script(peer, stream).await;
+                }
+            }
+        }
+    })
+    .await;
+    assert_verdicts(Version::Http2, &server.url("/orders"), expected).await;
+    assert!(server.requests() >= 2, "each client has sent its request");
+    server.is_left_alone().await;
+}
+
+#[tokio::test]
+async fn every_status_is_judged_as_the_table_says() {
+    let later = |effect| Verdict::Failure(Failure::new(effect).retry_after(Duration::from_secs(7)));
+    for (status, headers, expected) in [
+        (200, &[][..], Verdict::Success),
+        (204, &[], Verdict::Success),
+        (304, &[], Verdict::Success),
+        (400, &[], Verdict::Refused),
+        (404, &[], Verdict::Refused),
+        (404, &[RETRY_AFTER], Verdict::Refused),
+        (408, &[], UNKNOWN),
+        (409, &[], Verdict::InProgress { retry_after: None }),
+        (409, &[RETRY_AFTER], Verdict::InProgress { retry_after: Some(Duration::from_secs(7)) }),
+        (421, &[], NONE),
+        (422, &[], Verdict::Refused),
+        (425, &[], NONE),
+        (429, &[], NONE),
+        (429, &[RETRY_AFTER], later(Effect::None)),
+        (429, &[("retry-after-ms", "7000")], later(Effect::None)),
+        (500, &[], UNKNOWN),
+        (500, &[RETRY_AFTER], later(Effect::Unknown)),
+        (501, &[], UNKNOWN),
+        (502, &[], UNKNOWN),
+        (503, &[], UNKNOWN),
+        (503, &[("retry-after", "soon")], UNKNOWN),
+        (503, &[RETRY_AFTER], later(Effect::None)),
+        (504, &[], UNKNOWN),
+        (504, &[RETRY_AFTER], later(Effect::Unknown)),
+    ] {
+        let server = Server::http(move |_| async move {
+            let mut response = http::Response::builder().status(status);
+            for (name, value) in headers {
+                response = response.header(*name, *value);
+            }
+            response.body(Full::<Bytes>::default()).expect("the test has good headers")
+        })
+        .await;
+        for version in [Version::Http1, Version::Http2] {
+            let url = server.url(&format!("/{status}/{}", headers.len()));
+            assert_verdicts(version, &url, expected).await;
+        }
+        server.is_left_alone().await;
+    }
+}
+
+#[tokio::test]
+async fn a_refused_connection_has_no_effect() {
+    let url = format!("http://{}/", dead_address().await);
+    for version in [Version::Http1, Version::Http2] {
+        assert_verdicts(version, &url, NONE).await;
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_does_not_resolve_has_no_effect() {
+    // RFC 6761, section 6.4: never resolves.
+    assert_verdicts(Version::Http1, "http://nosuchhost.invalid/", NONE).await;
+}
+
+/// A listener that never accepts, with its queue full: what else comes waits for ever.
+async fn unaccepting() -> (TcpListener, SocketAddr, Vec<TcpStream>) {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind("127.0.0.1:0".parse().expect("an address")).expect("the loopback has free ports");
+    let listener = socket.listen(1).expect("a bound socket can listen");
+    let address = listener.local_addr().expect("a listener has an address");
+    let mut queued = Vec::new();
+    while let Ok(Ok(stream)) = timeout(Duration::from_millis(200), TcpStream::connect(address)).await {
+        queued.push(stream);
+        assert!(queued.len() < 100, "the queue of the listener has an end");
+    }
+    (listener, address, queued)
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_connect_timeout_has_no_effect() {
+    let limit = Duration::from_millis(50);
+    let (_listener, address, _queued) = unaccepting().await;
+    let url = format!("http://{address}/");
+
+    let mut connector = HttpConnector::new();
+    connector.set_connect_timeout(Some(limit));
+    let hyper = Client::builder(TokioExecutor::new()).build(connector);
+    assert_eq!(judge(hyper.request(post(&url)).await), NONE);
+
+    let reqwest = reqwest_builder(Version::Http1).connect_timeout(limit).build().unwrap();
+    let error = reqwest.post(&url).send().await.unwrap_err();
+    assert!(error.is_timeout() && error.is_connect(), "{error:?}");
+    assert_eq!(judge::<reqwest::Response, _>(Err(error)), NONE);
+
+    // The total timeout may strike at any time; all that is known of it is that it did.
+    let reqwest = reqwest_builder(Version::Http1).timeout(limit).build().unwrap();
+    assert_eq!(judge(reqwest.post(&url).send().await), UNKNOWN);
+}
+
+#[tokio::test]
+async fn the_clients_own_timeout_has_an_unknown_effect() {
+    let server = Server::raw(|mut peer| async move {
+        peer.request().await;
+        peer.closed().await;
+    })
+    .await;
+    let client = reqwest_builder(Version::Http1).timeout(Duration::from_millis(50)).build().unwrap();
+    let error = client.post(server.url("/")).body("order").send().await.unwrap_err();
+    assert!(error.is_timeout());
+    assert_eq!(judge::<reqwest::Response, _>(Err(error)), UNKNOWN);
+    assert_eq!(server.requests(), 1);
+    server.is_left_alone().await;
+}
+
+#[tokio::test]
+async fn a_connection_closed_with_the_request_unread_has_an_unknown_effect() {
+    // How would the client know?
+    assert_script(UNKNOWN, |peer| async move { peer.readable().await }).await;
+    assert_script(UNKNOWN, |peer| async move {
+        peer.readable().await;
+        peer.reset();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_connection_closed_after_reading_has_an_unknown_effect() {
+    assert_script(UNKNOWN, |mut peer| async move {
+        peer.request().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_connection_reset_after_reading_has_an_unknown_effect() {
+    assert_script(UNKNOWN, |mut peer| async move {
+        peer.request().await;
+        peer.reset();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_head_that_breaks_off_has_an_unknown_effect() {
+    assert_script(UNKNOWN, |mut peer| async move {
+        peer.request().await;
+        peer.send("HTTP/1.1 200 OK\r\ncontent-le").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_http_has_an_unknown_effect() {
+    assert_script(UNKNOWN, |mut peer| async move {
+        peer.request().await;
+        peer.send("SSH-2.0-nothing here\r\n\r\n").await;
+        peer.closed().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_answer_before_the_end_of_the_request_counts() {
+    assert_script(NONE, |mut peer| async move {
+        peer.send(answer(429, &[("connection", "close")], "")).await;
+        peer.closed().await;
+    })
+    .await;
+}
+
+/// Answers one request on each connection, and then waits for the client to close.
+async fn once(mut peer: Peer) {
+    peer.request().await;
+    peer.send(answer(200, &[], "ok")).await;
+    peer.request().await;
+}
+
+#[tokio::test]
+async fn a_pooled_connection_that_breaks_on_the_second_request_has_an_unknown_effect() {
+    let server = Server::raw(once).await;
+    let url = server.url("/");
+
+    let client = hyper_client(Version::Http1);
+    let first = client.request(post(&url)).await.unwrap();
+    first.into_body().collect().await.unwrap();
+    assert_eq!(judge(client.request(post(&url)).await), UNKNOWN);
+    assert_eq!((server.connections(), server.requests()), (1, 2));
+    drop(client);
+
+    let client = reqwest_client(Version::Http1);
+    client.post(&url).body("order").send().await.unwrap().bytes().await.unwrap();
+    assert_eq!(judge(client.post(&url).body("order").send().await), UNKNOWN);
+    assert_eq!((server.connections(), server.requests()), (2, 4));
+    drop(client);
+    server.is_left_alone().await;
+}
+
+#[tokio::test]
+async fn what_is_said_to_have_no_effect_was_not_sent() {
+    /// Closes half of it before the first request or after it, and reads what comes nevertheless.
+    async fn script(mut peer: Peer, sent: Sent) {
+        if peer.number % 2 == 0 {
+            peer.half_close().await;
+        }
+        while let Some(head) = peer.request().await {
+            sent.lock().expect("no thread panics").insert(header(&head, "x-id").expect("each has one").to_owned());
+            peer.send(answer(200, &[], "")).await;
+            peer.half_close().await;
+        }
+    }
+
+    type Sent = Arc<Mutex<HashSet<String>>>;
+    let sent = Sent::default();
+    let noted = Arc::clone(&sent);
+    let server = Server::raw(move |peer| script(peer, Arc::clone(&noted))).await;
+    let (mut harmless, mut broken) = (0, 0);
+    for trial in 0..200 {
+        // Otherwise it sends the request again by itself, on a new connection.
+        let client = Client::builder(TokioExecutor::new()).retry_canceled_requests(false).build_http();
+        for number in 0..3 {
+            let id = format!("{trial}-{number}");
+            let mut request = post(&server.url("/"));
+            request.headers_mut().insert("x-id", id.parse().unwrap());
+            match client.request(request).await {
+                Ok(response) => drop(response.into_body().collect().await),
+                Err(error) => match judge::<http::Response<()>, _>(Err(error)) {
+                    NONE => {
+                        harmless += 1;
+                        // Closed by the client, and read to its end by the server.
+                        server.is_left_alone().await;
+                        assert!(!sent.lock().unwrap().contains(&id), "{id} was sent");
+                    }
+                    verdict => {
+                        broken += 1;
+                        assert_eq!(verdict, UNKNOWN);
+                    }
+                },
+            }
+        }
+    }
+    assert!(harmless > 0, "{harmless} not sent, {broken} broken off");
+    server.is_left_alone().await;
+}
+
+#[tokio::test]
+async fn a_refused_stream_has_no_effect() {
+    assert_http2_script(NONE, |mut peer, stream| async move {
+        // reqwest asks again twice.
+        let mut next = Some(stream);
+        while let Some(stream) = next {
+            peer.rst_stream(stream, REFUSED_STREAM).await;
+            next = peer.http2_request().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_stream_reset_for_any_other_reason_has_an_unknown_effect() {
+    for reason in [NO_ERROR, INTERNAL_ERROR, ENHANCE_YOUR_CALM] {
+        assert_http2_script(UNKNOWN, move |mut peer, stream| async move {
+            peer.rst_stream(stream, reason).await;
+            peer.closed().await;
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_graceful_goaway_below_the_request_has_no_effect() {
+    assert_http2_script(NONE, |mut peer, stream| async move {
+        peer.go_away(stream - 1, NO_ERROR).await;
+        peer.closed().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_graceful_goaway_above_the_request_says_nothing_of_it() {
+    assert_http2_script(UNKNOWN, |mut peer, stream| async move {
+        peer.go_away(stream, NO_ERROR).await;
+    })
+    .await;
+    assert_http2_script(UNKNOWN, |mut peer, stream| async move {
+        peer.go_away(stream, NO_ERROR).await;
+        peer.reset();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_goaway_with_an_error_has_an_unknown_effect() {
+    for last_stream in [0, 1] {
+        assert_http2_script(UNKNOWN, move |mut peer, _| async move {
+            peer.go_away(last_stream, ENHANCE_YOUR_CALM).await;
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn of_two_requests_on_a_connection_only_the_one_above_the_goaway_has_no_effect() {
+    let server = Server::raw(|mut peer| async move {
+        if peer.http2_preface().await.is_none() {
+            return;
+        }
+        let (first, second) = (peer.http2_request().await, peer.http2_request().await);
+        assert_eq!((first, second), (Some(1), Some(3)));
+        peer.go_away(1, NO_ERROR).await;
+    })
+    .await;
+    let client = hyper_client(Version::Http2);
+    let first = client.request(post(&server.url("/1")));
+    let second = async {
+        http_support::eventually("the first request is sent", || server.requests() == 1).await;
+        client.request(post(&server.url("/2"))).await
+    };
+    let (first, second) = tokio::join!(first, second);
+    assert_eq!((judge(first), judge(second)), (UNKNOWN, NONE));
+    drop(client);
+    server.is_left_alone().await;
+}
+
+#[tokio::test]
+async fn an_http2_connection_that_breaks_has_an_unknown_effect() {
+    assert_http2_script(UNKNOWN, |peer, _| async move { drop(peer) }).await;
+    assert_http2_script(UNKNOWN, |peer, _| async move { peer.reset() }).await;
+}
