@@ -10,31 +10,39 @@ use crate::classify::Effect;
 pub(super) fn effect_of(error: &(dyn Error + 'static)) -> Effect {
     let mut next = Some(error);
     while let Some(error) = next {
-        if never_processed(error) {
-            return Effect::None;
+        if let Some(effect) = said_by(error) {
+            return effect;
         }
         next = error.source();
     }
     Effect::Unknown
 }
 
-fn never_processed(error: &(dyn Error + 'static)) -> bool {
+/// What this part of the chain knows; `None` leaves it to the next.
+fn said_by(error: &(dyn Error + 'static)) -> Option<Effect> {
+    let none_if = |harmless: bool| harmless.then_some(Effect::None);
     if let Some(error) = error.downcast_ref::<hyper_util::client::legacy::Error>() {
         // Refused, no such host, connect timeout, handshake: nothing of the request was sent.
-        return error.is_connect();
+        return none_if(error.is_connect());
     }
     if let Some(error) = error.downcast_ref::<hyper::Error>() {
+        if error.is_user() {
+            // The body of the request failed when a part of it may have been sent. What is behind that is an error of
+            // somebody else's: of another connection, if the body comes from one.
+            return Some(Effect::Unknown);
+        }
         // The connection closed before the request was taken from the queue.
-        return error.is_canceled();
+        return none_if(error.is_canceled());
     }
     if let Some(error) = error.downcast_ref::<h2::Error>() {
         // RFC 9113, section 8.7: with REFUSED_STREAM, or with a number above the last stream of a GOAWAY, the server
-        // has done nothing. The h2 crate reports a GOAWAY only to streams above it.
-        return match error.reason() {
-            Some(h2::Reason::REFUSED_STREAM) => error.is_reset(),
+        // has done nothing. The h2 crate reports a GOAWAY only to streams above it. Only the server can say so: hyper
+        // resets a stream whose request body failed with the reason that it finds in that failure.
+        return none_if(match error.reason() {
+            Some(h2::Reason::REFUSED_STREAM) => error.is_reset() && error.is_remote(),
             Some(h2::Reason::NO_ERROR) => error.is_go_away() && error.is_remote(),
             _ => false,
-        };
+        });
     }
-    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+    none_if(error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused))
 }
