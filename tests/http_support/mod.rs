@@ -270,6 +270,14 @@ impl Peer {
         self.stream.set_zero_linger().expect("a socket takes options");
     }
 
+    /// Sends everything back, until the client has closed.
+    pub(crate) async fn echo(&mut self) {
+        while self.more().await.is_some() {
+            let read = std::mem::take(&mut self.read);
+            self.send(read).await;
+        }
+    }
+
     /// Waits until the client has closed.
     pub(crate) async fn closed(&mut self) {
         while self.more().await.is_some() {

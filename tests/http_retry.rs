@@ -1,0 +1,683 @@
+//! Retries over real connections: what the server has seen of them.
+
+mod http_support;
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tower::{Service, ServiceBuilder, ServiceExt as _, service_fn};
+use tracing::field::{Field, Visit};
+use tracing::span;
+use windbreak::http::idempotency_key::IdempotencyKeyLayer;
+use windbreak::http::{Drain, Http, ResendCount};
+use windbreak::retry::{Attempts, RetryBudget, RetryPolicyBuilder};
+use windbreak::{Error, RetryLayer, RetryPolicy, TimeoutLayer};
+
+use http_support::{
+    Peer, Server, Version, answer, dead_address, header, hyper_client, reqwest_builder, reqwest_client,
+};
+
+const X_ID: &str = "x-id";
+const X_FAULT: &str = "x-fault";
+const X_RESEND: HeaderName = HeaderName::from_static("x-resend");
+
+fn policy() -> RetryPolicyBuilder<Http, Http, Drain> {
+    RetryPolicy::http().backoff(Duration::from_millis(1)).budget(RetryBudget::unlimited())
+}
+
+// ---- Random faults
+
+/// What becomes of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Fault {
+    /// Nobody listens.
+    Refuse,
+    /// Accepted, and closed.
+    CloseUnread,
+    CloseRead,
+    ResetRead,
+    /// No answer within the timeout of the attempt.
+    Slow,
+    Answer(u16),
+    /// A 429 or 503 with `Retry-After`: the server has not acted.
+    TurnAway(u16),
+}
+
+const FAULTS: [Fault; 13] = [
+    Fault::Refuse,
+    Fault::CloseUnread,
+    Fault::CloseRead,
+    Fault::ResetRead,
+    Fault::Answer(200),
+    Fault::Answer(201),
+    Fault::Answer(404),
+    Fault::Answer(500),
+    Fault::Answer(503),
+    Fault::Answer(504),
+    Fault::TurnAway(429),
+    Fault::TurnAway(503),
+    Fault::Slow,
+];
+
+/// The same for the same attempt of the same request, whatever happens at the same time.
+fn draw(id: usize, resends: usize) -> usize {
+    // SplitMix64.
+    let mut z = (id as u64 * 8 + resends as u64).wrapping_add(7).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    let last = FAULTS.len() - 1;
+    let drawn = usize::try_from((z ^ (z >> 31)) >> 32).expect("32 bits");
+    // Those that are slow are few, so that the test is not.
+    if drawn % 50 == 0 { last } else { drawn / 50 % last }
+}
+
+/// What the server knows of one request.
+#[derive(Debug, Default)]
+struct Known {
+    /// How often it has read its whole head.
+    heads: usize,
+    /// How often it may have acted on it.
+    acted: usize,
+    keys: HashSet<String>,
+}
+
+type Book = Arc<Mutex<HashMap<usize, Known>>>;
+
+async fn faulty(mut peer: Peer, book: Book) {
+    while let Some(head) = peer.request().await {
+        let id = header(&head, X_ID).expect("each has one").parse().expect("it is a number");
+        let fault = FAULTS[header(&head, X_FAULT).expect("each has one").parse::<usize>().expect("it is a number")];
+        {
+            let mut book = book.lock().expect("no server panics");
+            let known = book.entry(id).or_default();
+            known.heads += 1;
+            known.acted += usize::from(!matches!(fault, Fault::TurnAway(_)));
+            known.keys.extend(header(&head, "idempotency-key").map(str::to_owned));
+        }
+        match fault {
+            Fault::Refuse | Fault::CloseUnread => unreachable!("these were sent elsewhere"),
+            Fault::CloseRead => return,
+            Fault::ResetRead => return peer.reset(),
+            Fault::Slow => return peer.closed().await,
+            Fault::Answer(status) => peer.send(answer(status, &[], "done")).await,
+            Fault::TurnAway(status) => peer.send(answer(status, &[("retry-after", "0")], "later")).await,
+        };
+    }
+}
+
+/// Where the attempts of the storm go.
+struct Targets {
+    server: Server,
+    closing: Server,
+    dead: std::net::SocketAddr,
+}
+
+impl Targets {
+    /// The port for an attempt, and its fault, by number.
+    fn aim(&self, headers: &HeaderMap) -> (u16, usize) {
+        let number = |name: &str| headers.get(name).map(|value| value.to_str().expect("text").parse().expect("number"));
+        let fault = draw(number(X_ID).expect("each has one"), number(X_RESEND.as_str()).unwrap_or(0));
+        let address = match FAULTS[fault] {
+            Fault::Refuse => self.dead,
+            Fault::CloseUnread => self.closing.address(),
+            _ => self.server.address(),
+        };
+        (address.port(), fault)
+    }
+}
+
+/// Of six requests, four are POSTs, one is a POST with a key, and one is a GET.
+const REQUESTS: usize = 7_500;
+
+fn method_of(id: usize) -> Method {
+    if id % 6 == 5 { Method::GET } else { Method::POST }
+}
+
+fn is_keyed(id: usize) -> bool {
+    id % 6 == 4
+}
+
+/// Sends them all, some at a time, and returns the statuses that came back.
+async fn storm<S, R, T, E>(client: S, request: impl Fn(usize) -> R, status: fn(&T) -> StatusCode) -> HashMap<usize, u16>
+where
+    S: Service<R, Response = T, Error = E, Future: Send> + Clone + Send + 'static,
+    R: Send + 'static,
+    T: Send + 'static,
+    E: Send + 'static,
+{
+    let mut statuses = HashMap::new();
+    let mut running = JoinSet::new();
+    for id in 0..REQUESTS {
+        if running.len() == 64 {
+            let (id, status) = running.join_next().await.expect("64 are running").expect("no request panics");
+            statuses.insert(id, status);
+        }
+        let (client, request) = (client.clone(), request(id));
+        running.spawn(async move {
+            (id, client.oneshot(request).await.as_ref().map_or(0, |answer| status(answer).as_u16()))
+        });
+    }
+    statuses.extend(running.join_all().await);
+    statuses
+}
+
+fn check(book: &Book, statuses: &HashMap<usize, u16>) {
+    let book = book.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut repeated = [0; 3];
+    for (&id, known) in &*book {
+        assert!(known.heads <= 3, "request {id}: {known:?}");
+        match (method_of(id), is_keyed(id)) {
+            (Method::GET, _) => repeated[0] += usize::from(known.acted > 1),
+            (_, true) => {
+                assert_eq!(known.keys.len(), 1, "request {id}: {known:?}");
+                repeated[1] += usize::from(known.acted > 1);
+            }
+            (_, false) => {
+                assert!(known.acted <= 1, "request {id}: {known:?}");
+                repeated[2] += usize::from(known.heads > 1);
+            }
+        }
+    }
+    for (id, status) in statuses {
+        let acted = book.get(id).map_or(0, |known| known.acted);
+        assert!(acted > 0 || !matches!(status, 200 | 201 | 404), "request {id} was answered by nobody");
+    }
+    assert!(repeated.iter().all(|&repeated| repeated > 100), "nothing was put to the test: {repeated:?}");
+    assert_eq!(statuses.len(), REQUESTS);
+}
+
+async fn targets() -> (Arc<Targets>, Book) {
+    let book = Book::default();
+    let noted = Arc::clone(&book);
+    let server = Server::raw(move |peer| faulty(peer, Arc::clone(&noted))).await;
+    let closing = Server::raw(|peer| async move { drop(peer) }).await;
+    (Arc::new(Targets { server, closing, dead: dead_address().await }), book)
+}
+
+const ATTEMPT: Duration = Duration::from_millis(300);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hyper_sends_no_post_twice_that_may_have_been_acted_upon() {
+    let (targets, book) = targets().await;
+    let aim = Arc::clone(&targets);
+    let client = hyper_client(Version::Http1);
+    let stack = ServiceBuilder::new()
+        .layer(RetryLayer::new(policy().replay(Http::builder().resend_header(X_RESEND)).build().unwrap()))
+        .layer(TimeoutLayer::new(ATTEMPT))
+        .map_err(Error::Service)
+        .service(service_fn(move |mut request: Request<Full<Bytes>>| {
+            let (port, fault) = aim.aim(request.headers());
+            *request.uri_mut() = format!("http://127.0.0.1:{port}/").parse().unwrap();
+            request.headers_mut().insert(X_FAULT, fault.into());
+            client.request(request)
+        }));
+    let request = |id: usize| {
+        let mut request = Request::builder().method(method_of(id)).uri("/").header(X_ID, id);
+        if is_keyed(id) {
+            request = request.header("idempotency-key", format!("\"{id}\""));
+        }
+        request.body(Full::from(if id % 6 == 5 { "" } else { "order" })).unwrap()
+    };
+    let statuses = storm(stack, request, Response::status).await;
+    check(&book, &statuses);
+    targets.server.is_left_alone().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reqwest_sends_no_post_twice_that_may_have_been_acted_upon() {
+    let (targets, book) = targets().await;
+    let aim = Arc::clone(&targets);
+    let client = reqwest_client(Version::Http1);
+    let stack = ServiceBuilder::new()
+        .layer(RetryLayer::new(policy().replay(Http::builder().resend_header(X_RESEND)).build().unwrap()))
+        .layer(TimeoutLayer::new(ATTEMPT))
+        .map_err(Error::Service)
+        .service(service_fn(move |mut request: reqwest::Request| {
+            let (port, fault) = aim.aim(request.headers());
+            request.url_mut().set_port(Some(port)).unwrap();
+            request.headers_mut().insert(X_FAULT, fault.into());
+            client.execute(request)
+        }));
+    let request = |id: usize| {
+        let mut request = reqwest::Request::new(method_of(id), "http://127.0.0.1/".parse().unwrap());
+        request.headers_mut().insert(X_ID, id.into());
+        if is_keyed(id) {
+            request.headers_mut().insert("idempotency-key", format!("\"{id}\"").parse().unwrap());
+        }
+        if id % 6 != 5 {
+            *request.body_mut() = Some("order".into());
+        }
+        request
+    };
+    let statuses = storm(stack, request, reqwest::Response::status).await;
+    check(&book, &statuses);
+    targets.server.is_left_alone().await;
+}
+
+// ---- A server with its answers in order
+
+/// What came of a request, by whichever client it was sent.
+#[derive(Debug)]
+struct Came {
+    status: u16,
+    attempts: Option<Attempts>,
+    body: Bytes,
+}
+
+/// A server that gives these answers in turn, and then 200; and notes what it was sent.
+struct Scripted {
+    server: Server,
+    log: Arc<Mutex<Vec<(Instant, HeaderMap, Bytes)>>>,
+}
+
+impl Scripted {
+    async fn new<const N: usize>(answers: [(u16, &[(&str, &str)]); N]) -> Self {
+        let answers = answers.map(|(status, headers)| {
+            let mut answer = Response::builder().status(status);
+            for &(name, value) in headers {
+                answer = answer.header(name, value);
+            }
+            answer.body(Full::from("not yet")).expect("the test has good headers")
+        });
+        let answers = Arc::new(Mutex::new(VecDeque::from(answers)));
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let noted = Arc::clone(&log);
+        let server = Server::http(move |request| {
+            let (answers, log) = (Arc::clone(&answers), Arc::clone(&noted));
+            async move {
+                let (head, body) = request.into_parts();
+                let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+                log.lock().expect("no server panics").push((Instant::now(), head.headers, body));
+                answers.lock().expect("no server panics").pop_front().unwrap_or(Response::new(Full::from("ok")))
+            }
+        })
+        .await;
+        Self { server, log }
+    }
+
+    fn seen(&self) -> usize {
+        self.log.lock().expect("no server panics").len()
+    }
+
+    /// A header of every request, in turn.
+    fn headers(&self, name: &str) -> Vec<Option<String>> {
+        let log = self.log.lock().expect("no server panics");
+        log.iter().map(|(_, headers, _)| Some(headers.get(name)?.to_str().expect("text").to_owned())).collect()
+    }
+
+    /// The times between the requests.
+    fn pauses(&self) -> Vec<Duration> {
+        let log = self.log.lock().expect("no server panics");
+        log.windows(2).map(|pair| pair[1].0 - pair[0].0).collect()
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum With {
+    Hyper(Version),
+    Reqwest(Version),
+}
+
+const CLIENTS: [With; 4] = [
+    With::Hyper(Version::Http1),
+    With::Hyper(Version::Http2),
+    With::Reqwest(Version::Http1),
+    With::Reqwest(Version::Http2),
+];
+
+impl With {
+    async fn send(self, policy: RetryPolicy<Http, Http, Drain>, request: Request<&'static str>) -> Came {
+        match self {
+            Self::Hyper(version) => {
+                let client = ServiceBuilder::new()
+                    .layer(RetryLayer::new(policy))
+                    .map_err(Error::Service)
+                    .service(hyper_client(version));
+                let response = client.oneshot(request.map(Full::from)).await.expect("the server answers");
+                let (status, attempts) = (response.status().as_u16(), response.extensions().get().cloned());
+                let body = response.into_body().collect().await.expect("the body has an end").to_bytes();
+                Came { status, attempts, body }
+            }
+            Self::Reqwest(version) => {
+                let client = ServiceBuilder::new()
+                    .layer(RetryLayer::new(policy))
+                    .map_err(Error::Service)
+                    .service(reqwest_client(version));
+                let request = reqwest::Request::try_from(request).expect("the test has a good URL");
+                let response = client.oneshot(request).await.expect("the server answers");
+                let (status, attempts) = (response.status().as_u16(), response.extensions().get().cloned());
+                Came { status, attempts, body: response.bytes().await.expect("the body has an end") }
+            }
+        }
+    }
+}
+
+fn request(method: Method, server: &Server) -> Request<&'static str> {
+    Request::builder().method(method).uri(server.url("/orders")).body("order").expect("the test has a good URL")
+}
+
+fn keyed(server: &Server, key: &str) -> Request<&'static str> {
+    let mut request = request(Method::POST, server);
+    request.headers_mut().insert("idempotency-key", key.parse().expect("the test has a good key"));
+    request
+}
+
+#[tokio::test]
+async fn what_is_idempotent_is_sent_again_as_it_was() {
+    for client in CLIENTS {
+        for method in [Method::GET, Method::PUT, Method::DELETE] {
+            let scripted = Scripted::new([(500, &[]), (502, &[])]).await;
+            let came = client.send(policy().build().unwrap(), request(method, &scripted.server)).await;
+            assert_eq!((came.status, &*came.body), (200, &b"ok"[..]));
+            let log = scripted.log.lock().unwrap().clone();
+            assert_eq!(log.len(), 3, "{client:?}");
+            assert!(log.iter().all(|(_, headers, body)| *headers == log[0].1 && *body == "order"), "{log:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_post_is_sent_again_only_if_it_was_turned_away() {
+    for client in CLIENTS {
+        for (first, times) in [(500, 1), (502, 1), (503, 1), (504, 1), (408, 1), (409, 1), (422, 1), (425, 2), (429, 2)]
+        {
+            let scripted = Scripted::new([(first, &[])]).await;
+            let came = client.send(policy().build().unwrap(), request(Method::POST, &scripted.server)).await;
+            assert_eq!((scripted.seen(), came.status), (times, if times == 1 { first } else { 200 }), "{client:?}");
+        }
+        let scripted = Scripted::new([(503, &[("retry-after", "0")])]).await;
+        client.send(policy().build().unwrap(), request(Method::POST, &scripted.server)).await;
+        assert_eq!(scripted.seen(), 2, "{client:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_keyed_post_is_repeated_and_waits_for_an_earlier_attempt_of_its_own() {
+    for client in CLIENTS {
+        let scripted = Scripted::new([(500, &[]), (409, &[("retry-after-ms", "30")]), (409, &[])]).await;
+        let four = policy().max_attempts(4).build().unwrap();
+        let came = client.send(four, keyed(&scripted.server, "\"mine\"")).await;
+        assert_eq!(came.status, 200, "{client:?}");
+        assert_eq!(scripted.headers("idempotency-key"), vec![Some("\"mine\"".to_owned()); 4]);
+        assert!(scripted.pauses()[1] >= Duration::from_millis(30));
+
+        // The same key with another order: no repeat will make it right.
+        let scripted = Scripted::new([(422, &[])]).await;
+        let came = client.send(policy().build().unwrap(), keyed(&scripted.server, "\"mine\"")).await;
+        assert_eq!((came.status, scripted.seen()), (422, 1), "{client:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_made_for_a_request_and_not_for_an_attempt() {
+    let scripted = Scripted::new([(500, &[]), (500, &[]), (200, &[]), (500, &[])]).await;
+    let client = ServiceBuilder::new()
+        .layer(IdempotencyKeyLayer::new())
+        .layer(RetryLayer::new(policy().build().unwrap()))
+        .map_err(Error::Service)
+        .service(reqwest_client(Version::Http1));
+    for _ in 0..2 {
+        let request = reqwest::Request::try_from(request(Method::POST, &scripted.server)).unwrap();
+        assert_eq!(client.clone().oneshot(request).await.unwrap().status(), 200);
+    }
+    let mine = reqwest::Request::try_from(keyed(&scripted.server, "\"mine\"")).unwrap();
+    assert_eq!(client.clone().oneshot(mine).await.unwrap().status(), 200);
+    let keys: Vec<_> = scripted.headers("idempotency-key").into_iter().map(Option::unwrap).collect();
+    assert_eq!(keys.len(), 6);
+    assert!(keys[0] == keys[1] && keys[1] == keys[2] && keys[3] == keys[4], "{keys:?}");
+    assert!(keys[0] != keys[3] && keys[5] == "\"mine\"", "{keys:?}");
+    drop(client);
+    scripted.server.is_left_alone().await;
+}
+
+#[tokio::test]
+async fn an_upload_that_streams_is_sent_once_and_its_answer_returned() {
+    for version in [Version::Http1, Version::Http2] {
+        let scripted = Scripted::new([(503, &[("retry-after", "0")])]).await;
+        let client = ServiceBuilder::new()
+            .layer(RetryLayer::new(policy().build().unwrap()))
+            .map_err(Error::Service)
+            .service(reqwest_client(version));
+        let mut request = reqwest::Request::try_from(request(Method::PUT, &scripted.server)).unwrap();
+        *request.body_mut() = Some(reqwest::Body::wrap(Full::<Bytes>::from("streamed")));
+        let response = client.oneshot(request).await.unwrap();
+        assert_eq!(response.status(), 503);
+        assert_eq!(response.extensions().get::<Attempts>(), None);
+        assert_eq!(response.text().await.unwrap(), "not yet");
+        assert_eq!((scripted.seen(), &*scripted.log.lock().unwrap()[0].2), (1, &b"streamed"[..]));
+        scripted.server.is_left_alone().await;
+    }
+}
+
+#[tokio::test]
+async fn redirects_to_another_host_are_followed_on_every_attempt() {
+    let target = Scripted::new([(503, &[])]).await;
+    let location = target.server.url("/moved");
+    let moved = [("location", location.as_str())];
+    let scripted = Scripted::new([(307, &moved[..]), (307, &moved[..])]).await;
+    let client = ServiceBuilder::new()
+        .layer(RetryLayer::new(policy().build().unwrap()))
+        .map_err(Error::Service)
+        .service(reqwest_client(Version::Http1));
+    let get = reqwest::Request::try_from(request(Method::GET, &scripted.server)).unwrap();
+    let response = client.clone().oneshot(get).await.unwrap();
+    assert_eq!((response.status().as_u16(), response.url().as_str()), (200, location.as_str()));
+    assert_eq!((scripted.seen(), target.seen()), (2, 2));
+    drop((client, response));
+    scripted.server.is_left_alone().await;
+    target.server.is_left_alone().await;
+}
+
+#[tokio::test]
+async fn a_post_that_is_answered_by_a_redirect_is_sent_once_if_redirects_are_not_followed() {
+    let dead = format!("http://{}/receipt", dead_address().await);
+    let scripted = Scripted::new([(303, &[("location", dead.as_str())][..])]).await;
+    let reqwest = reqwest_builder(Version::Http1).redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let client = ServiceBuilder::new()
+        .layer(RetryLayer::new(policy().build().unwrap()))
+        .map_err(Error::Service)
+        .service(reqwest);
+    let post = reqwest::Request::try_from(request(Method::POST, &scripted.server)).unwrap();
+    assert_eq!(client.oneshot(post).await.unwrap().status(), 303);
+    assert_eq!(scripted.seen(), 1);
+}
+
+#[tokio::test]
+async fn retry_after_is_obeyed_in_every_form() {
+    const DATE: (&str, &str) = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
+    let forms: [&[(&str, &str)]; 3] = [
+        &[("retry-after", "1")],
+        &[DATE, ("retry-after", "Sun, 06 Nov 1994 08:49:38 GMT")],
+        &[("retry-after-ms", "1000"), ("retry-after", "7")],
+    ];
+    let mut running = JoinSet::new();
+    for (form, status) in forms.into_iter().zip([429, 503, 503]) {
+        for client in CLIENTS {
+            running.spawn(async move {
+                let scripted = Scripted::new([(status, form)]).await;
+                let came = client.send(policy().build().unwrap(), request(Method::POST, &scripted.server)).await;
+                assert_eq!(came.status, 200, "{form:?} {client:?}");
+                let pause = scripted.pauses()[0];
+                // By the server's own clock, which is our own.
+                assert!(
+                    pause >= Duration::from_secs(1) && pause < Duration::from_secs(4),
+                    "{form:?} {client:?}: {pause:?}"
+                );
+                assert!(came.attempts.unwrap().paused >= Duration::from_secs(1));
+            });
+        }
+    }
+    while let Some(ended) = running.join_next().await {
+        ended.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn too_long_a_retry_after_is_given_up_at_once() {
+    for client in CLIENTS {
+        for form in [("retry-after", "3600"), ("retry-after", "61"), ("retry-after", "Sat, 06 Nov 2094 08:49:38 GMT")] {
+            let scripted = Scripted::new([(503, &[form])]).await;
+            let start = Instant::now();
+            let came = client.send(policy().build().unwrap(), request(Method::GET, &scripted.server)).await;
+            assert_eq!((came.status, &*came.body, scripted.seen()), (503, &b"not yet"[..], 1), "{form:?} {client:?}");
+            assert_eq!(came.attempts, None);
+            assert!(start.elapsed() < Duration::from_secs(5), "{form:?} {client:?}");
+        }
+    }
+}
+
+// ---- What is noted of the attempts
+
+/// Breaks off, is silent, turns away, and then answers.
+async fn moody(peers: Arc<Mutex<u32>>, mut peer: Peer) {
+    while peer.request().await.is_some() {
+        let turn = {
+            let mut turn = peers.lock().expect("no server panics");
+            *turn += 1;
+            *turn
+        };
+        match turn {
+            1 => return,
+            2 => return peer.closed().await,
+            3 => peer.send(answer(503, &[("retry-after-ms", "20")], "")).await,
+            _ => peer.send(answer(200, &[], "ok")).await,
+        };
+    }
+}
+
+async fn moody_server() -> Server {
+    let turns = Arc::new(Mutex::new(0));
+    Server::raw(move |peer| moody(Arc::clone(&turns), peer)).await
+}
+
+#[tokio::test]
+async fn an_answer_says_what_it_took_to_get_it() {
+    let four = || RetryLayer::new(policy().max_attempts(4).build().unwrap());
+    let timeout = TimeoutLayer::new(Duration::from_millis(300));
+    let check = |attempts: Option<&Attempts>| {
+        let attempts = attempts.expect("it took more than one");
+        assert_eq!(attempts.count(), 4);
+        assert_eq!(attempts.reasons, ["_OTHER", "timeout", "503"]);
+        assert_eq!(attempts.paused, Duration::from_millis(1 + 1 + 20));
+    };
+
+    let server = moody_server().await;
+    let stack = ServiceBuilder::new().layer(four()).layer(timeout).map_err(Error::Service);
+    let client = stack.service(hyper_client(Version::Http1));
+    let get = || Request::get(server.url("/")).body(Full::<Bytes>::default()).unwrap();
+    let response = client.clone().oneshot(get()).await.unwrap();
+    check(response.extensions().get());
+    assert_eq!(client.clone().oneshot(get()).await.unwrap().extensions().get::<Attempts>(), None, "it took one");
+    drop((client, response));
+    server.is_left_alone().await;
+
+    let server = moody_server().await;
+    let stack = ServiceBuilder::new().layer(four()).layer(timeout).map_err(Error::Service);
+    let client = stack.service(reqwest_client(Version::Http1));
+    let get = reqwest::Request::new(Method::GET, server.url("/").parse().unwrap());
+    let response = client.clone().oneshot(get).await.unwrap();
+    check(response.extensions().get());
+    drop((client, response));
+    server.is_left_alone().await;
+}
+
+#[tokio::test]
+async fn an_attempt_is_numbered_in_the_extensions_and_in_a_header_if_asked_for() {
+    let scripted = Scripted::new([(503, &[]), (503, &[])]).await;
+    let counts = Arc::new(Mutex::new(Vec::new()));
+    let (seen, hyper) = (Arc::clone(&counts), hyper_client(Version::Http2));
+    let client = ServiceBuilder::new()
+        .layer(RetryLayer::new(policy().replay(Http::builder().resend_header(X_RESEND)).build().unwrap()))
+        .map_err(Error::Service)
+        .service(service_fn(move |request: Request<Full<Bytes>>| {
+            seen.lock().unwrap().push(request.extensions().get::<ResendCount>().map(|count| count.0));
+            hyper.request(request)
+        }));
+    let get = Request::get(scripted.server.url("/")).body(Full::default()).unwrap();
+    assert_eq!(client.clone().oneshot(get).await.unwrap().status(), 200);
+    assert_eq!(*counts.lock().unwrap(), [None, Some(1), Some(2)]);
+    assert_eq!(scripted.headers(X_RESEND.as_str()), [None, Some("1".to_owned()), Some("2".to_owned())]);
+    drop(client);
+    scripted.server.is_left_alone().await;
+
+    // Unasked, no header is sent.
+    let scripted = Scripted::new([(503, &[])]).await;
+    With::Hyper(Version::Http1).send(policy().build().unwrap(), request(Method::GET, &scripted.server)).await;
+    assert_eq!(scripted.headers(X_RESEND.as_str()), [None, None]);
+}
+
+/// Notes the fields of each span `attempt`.
+#[derive(Clone, Default)]
+struct Spans(Arc<Mutex<Vec<HashMap<String, String>>>>);
+
+struct Fields<'a>(&'a mut HashMap<String, String>);
+
+impl Visit for Fields<'_> {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.0.insert(field.name().to_owned(), value.to_owned());
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.0.insert(field.name().to_owned(), format!("{value:?}"));
+    }
+}
+
+impl tracing::Subscriber for Spans {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        metadata.is_span() && metadata.name() == "attempt" && metadata.target().starts_with("windbreak")
+    }
+
+    fn new_span(&self, span: &span::Attributes<'_>) -> span::Id {
+        let mut fields = HashMap::new();
+        span.record(&mut Fields(&mut fields));
+        let mut spans = self.0.lock().expect("nobody panics");
+        spans.push(fields);
+        span::Id::from_u64(spans.len() as u64)
+    }
+
+    fn record(&self, span: &span::Id, values: &span::Record<'_>) {
+        let mut spans = self.0.lock().expect("nobody panics");
+        let number = usize::try_from(span.into_u64()).expect("there are few");
+        values.record(&mut Fields(&mut spans[number - 1]));
+    }
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+    fn event(&self, _: &tracing::Event<'_>) {}
+    fn enter(&self, _: &span::Id) {}
+    fn exit(&self, _: &span::Id) {}
+}
+
+#[tokio::test]
+async fn each_attempt_has_a_span_with_its_number_and_what_was_wrong_with_it() {
+    let spans = Spans::default();
+    let _listening = tracing::subscriber::set_default(spans.clone());
+    let server = moody_server().await;
+    let client = ServiceBuilder::new()
+        .layer(RetryLayer::new(policy().max_attempts(4).build().unwrap()))
+        .layer(TimeoutLayer::new(Duration::from_millis(300)))
+        .map_err(Error::Service)
+        .service(hyper_client(Version::Http1));
+    let get = Request::get(server.url("/")).body(Full::<Bytes>::default()).unwrap();
+    assert_eq!(client.clone().oneshot(get).await.unwrap().status(), 200);
+
+    let gone = format!("http://{}/", dead_address().await);
+    let get = Request::post(gone).body(Full::<Bytes>::default()).unwrap();
+    client.clone().oneshot(get).await.unwrap_err();
+
+    let spans = spans.0.lock().unwrap();
+    let noted: Vec<_> = spans
+        .iter()
+        .map(|fields| (&*fields["http.request.resend_count"], fields.get("error.type").map(String::as_str)))
+        .collect();
+    let harmless = Some("not_processed");
+    let [first, second, third] = [("0", Some("_OTHER")), ("1", Some("timeout")), ("2", Some("503"))];
+    let rest = [("3", None), ("0", harmless), ("1", harmless), ("2", harmless), ("3", harmless)];
+    assert_eq!(noted, [&[first, second, third][..], &rest].concat());
+}
