@@ -1,0 +1,210 @@
+//! What becomes of the connection of an answer that is refused.
+
+mod http_support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request};
+use http_body_util::{BodyExt as _, Full};
+use tokio::time::{Instant, sleep};
+use tower::{ServiceBuilder, ServiceExt as _};
+use windbreak::http::{Drain, Http};
+use windbreak::retry::{Dispose, DropAnswer, RetryBudget, RetryPolicyBuilder};
+use windbreak::{Error, RetryLayer, RetryPolicy};
+
+use http_support::{Peer, Server, Version, answer, hyper_client, reqwest_client};
+
+const ATTEMPTS: u32 = 6;
+
+/// Long enough that the connection is back in the pool when the next attempt begins.
+const PAUSE: Duration = Duration::from_millis(20);
+
+fn six_attempts<D>(policy: RetryPolicyBuilder<Http, Http, D>) -> RetryLayer<Http, Http, D> {
+    let policy = policy.max_attempts(ATTEMPTS).backoff(PAUSE).budget(RetryBudget::unlimited());
+    RetryLayer::new(policy.build().expect("the numbers are good"))
+}
+
+/// Sends a GET through six attempts with hyper, which all are refused.
+async fn with_hyper<D>(layer: RetryLayer<Http, Http, D>, version: Version, server: &Server)
+where
+    D: Dispose<http::Response<hyper::body::Incoming>>,
+{
+    let client = ServiceBuilder::new().layer(layer).map_err(Error::Service).service(hyper_client(version));
+    let get = Request::get(server.url("/")).body(Full::<Bytes>::default()).expect("the test has a good URL");
+    let response = client.oneshot(get).await.expect("the server answers");
+    assert_eq!(response.status(), 503);
+    // The last answer is the caller's.
+    let _ = response.into_body().collect().await;
+}
+
+/// The same with reqwest.
+async fn with_reqwest<D>(layer: RetryLayer<Http, Http, D>, version: Version, server: &Server)
+where
+    D: Dispose<reqwest::Response>,
+{
+    let client = ServiceBuilder::new().layer(layer).map_err(Error::Service).service(reqwest_client(version));
+    let get = reqwest::Request::new(Method::GET, server.url("/").parse().expect("the test has a good URL"));
+    let response = client.oneshot(get).await.expect("the server answers");
+    assert_eq!(response.status(), 503);
+    let _ = response.bytes().await;
+}
+
+/// How many connections six attempts open with hyper, and with reqwest, by the default of `RetryPolicy::http()`.
+async fn drained(server: &Server) -> [usize; 2] {
+    with_hyper(six_attempts(RetryPolicy::http()), Version::Http1, server).await;
+    let hyper = server.connections();
+    with_reqwest(six_attempts(RetryPolicy::http()), Version::Http1, server).await;
+    server.is_left_alone().await;
+    [hyper, server.connections() - hyper]
+}
+
+/// The same where refused answers are dropped.
+async fn dropped(server: &Server) -> [usize; 2] {
+    let before = server.connections();
+    with_hyper(six_attempts(RetryPolicy::http().dispose(DropAnswer)), Version::Http1, server).await;
+    let hyper = server.connections();
+    with_reqwest(six_attempts(RetryPolicy::http().dispose(DropAnswer)), Version::Http1, server).await;
+    server.is_left_alone().await;
+    [hyper - before, server.connections() - hyper]
+}
+
+async fn large(mut peer: Peer) {
+    let body = "x".repeat(60 * 1024);
+    while peer.request().await.is_some() {
+        peer.send(answer(503, &[], &body)).await;
+    }
+}
+
+async fn late(mut peer: Peer) {
+    while peer.request().await.is_some() {
+        peer.send("HTTP/1.1 503 -\r\ntransfer-encoding: chunked\r\n\r\n").await;
+        peer.send("4\r\nsoon\r\n").await;
+        sleep(Duration::from_millis(10)).await;
+        peer.send("0\r\n\r\n").await;
+    }
+}
+
+#[tokio::test]
+async fn six_attempts_of_a_large_answer_use_one_connection() {
+    let server = Server::raw(large).await;
+    assert_eq!(drained(&server).await, [1, 1]);
+    assert_eq!(server.requests(), 2 * ATTEMPTS as usize);
+    assert_eq!(dropped(&server).await, [6, 6]);
+}
+
+#[tokio::test]
+async fn six_attempts_of_a_late_answer_use_one_connection() {
+    let mut tries = 0;
+    let server = loop {
+        let server = Server::raw(late).await;
+        let connections = drained(&server).await;
+        assert_eq!(server.requests(), 2 * ATTEMPTS as usize);
+        // A machine that stalls for 50 ms looks like a server that does.
+        tries += 1;
+        if connections == [1, 1] || tries == 5 {
+            assert_eq!(connections, [1, 1]);
+            break server;
+        }
+    };
+    assert_eq!(dropped(&server).await, [6, 6]);
+}
+
+#[tokio::test]
+async fn http2_uses_one_connection_in_any_case() {
+    let server = Server::http(|_| async {
+        let mut response = http::Response::new(Full::<Bytes>::from("x".repeat(60 * 1024)));
+        *response.status_mut() = http::StatusCode::SERVICE_UNAVAILABLE;
+        response
+    })
+    .await;
+    with_hyper(six_attempts(RetryPolicy::http()), Version::Http2, &server).await;
+    with_hyper(six_attempts(RetryPolicy::http().dispose(DropAnswer)), Version::Http2, &server).await;
+    with_reqwest(six_attempts(RetryPolicy::http()), Version::Http2, &server).await;
+    assert_eq!((server.connections(), server.requests()), (3, 3 * ATTEMPTS as usize));
+    server.is_left_alone().await;
+}
+
+#[tokio::test]
+async fn an_answer_over_the_bound_is_not_read_to_its_end() {
+    const WHOLE: usize = 64 * 1024 * 1024;
+    let ended = Arc::new(AtomicUsize::new(0));
+    for head in ["transfer-encoding: chunked".to_owned(), format!("content-length: {WHOLE}")] {
+        let to_its_end = Arc::clone(&ended);
+        let head = format!("HTTP/1.1 503 -\r\n{head}\r\n\r\n");
+        let server = Server::raw(move |mut peer| {
+            let (to_its_end, head) = (Arc::clone(&to_its_end), head.clone());
+            async move {
+                let piece = [b"10000\r\n", "x".repeat(65_536).as_bytes(), b"\r\n"].concat();
+                while peer.request().await.is_some() {
+                    let mut left = peer.send(&head).await.then_some(WHOLE / 65_536);
+                    while let Some(pieces @ 1..) = left {
+                        left = peer.send(&piece).await.then_some(pieces - 1);
+                    }
+                    to_its_end.fetch_add(usize::from(left.is_some()), Ordering::SeqCst);
+                }
+            }
+        })
+        .await;
+        // All but the last attempt, whose answer is the caller's; that is dropped unread here.
+        let client = ServiceBuilder::new()
+            .layer(six_attempts(RetryPolicy::http()))
+            .map_err(Error::Service)
+            .service(hyper_client(Version::Http1));
+        let get = Request::get(server.url("/")).body(Full::<Bytes>::default()).unwrap();
+        drop(client.clone().oneshot(get).await.unwrap());
+        assert_eq!((server.connections(), server.requests()), (6, 6));
+
+        let reqwest = ServiceBuilder::new()
+            .layer(six_attempts(RetryPolicy::http()))
+            .map_err(Error::Service)
+            .service(reqwest_client(Version::Http1));
+        let get = reqwest::Request::new(Method::GET, server.url("/").parse().unwrap());
+        drop(reqwest.oneshot(get).await.unwrap());
+        assert_eq!((server.connections(), server.requests()), (12, 12));
+        server.is_left_alone().await;
+    }
+    assert_eq!(ended.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn a_larger_bound_reads_on() {
+    async fn larger(mut peer: Peer) {
+        let body = "x".repeat(1024 * 1024);
+        while peer.request().await.is_some() {
+            peer.send(answer(503, &[], &body)).await;
+        }
+    }
+    let server = Server::raw(larger).await;
+    with_hyper(six_attempts(RetryPolicy::http()), Version::Http1, &server).await;
+    assert_eq!(server.connections(), 6);
+    let larger = Drain::new().max_bytes(1024 * 1024).max_time(Duration::from_secs(5));
+    with_hyper(six_attempts(RetryPolicy::http().dispose(larger)), Version::Http1, &server).await;
+    assert_eq!(server.connections(), 7);
+    server.is_left_alone().await;
+}
+
+#[tokio::test]
+async fn an_answer_without_end_holds_the_next_attempt_up_for_a_moment_only() {
+    let server = Server::raw(|mut peer| async move {
+        peer.request().await;
+        peer.send("HTTP/1.1 503 -\r\ntransfer-encoding: chunked\r\n\r\n4\r\nmore\r\n").await;
+        peer.closed().await;
+    })
+    .await;
+    let client = ServiceBuilder::new()
+        .layer(six_attempts(RetryPolicy::http()))
+        .map_err(Error::Service)
+        .service(hyper_client(Version::Http1));
+    let start = Instant::now();
+    let get = Request::get(server.url("/")).body(Full::<Bytes>::default()).unwrap();
+    let response = client.clone().oneshot(get).await.unwrap();
+    let took = start.elapsed();
+    assert_eq!((response.status().as_u16(), server.connections()), (503, 6));
+    // Five drains of 50 ms, each with the pause within.
+    assert!(took >= Duration::from_millis(250) && took < Duration::from_secs(3), "{took:?}");
+    drop((client, response));
+    server.is_left_alone().await;
+}
