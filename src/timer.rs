@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
-use tokio::task::coop::unconstrained;
+use tokio::task::coop::{has_budget_remaining, unconstrained};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::deadline::{self, Entered};
@@ -49,7 +49,13 @@ impl Timer {
         }
     }
 
-    /// `had_budget`: see [`poll_sleep`].
+    /// Whether the task has any of its cooperative budget left. Looked at only where a timer runs that can elapse.
+    #[inline]
+    pub(crate) fn has_budget(self: Pin<&Self>) -> bool {
+        matches!(self.project_ref(), TimerRef::Unset { .. }) || has_budget_remaining()
+    }
+
+    /// `had_budget` is what [`has_budget`](Self::has_budget) said before; see [`poll_sleep`].
     pub(crate) fn poll_elapsed(mut self: Pin<&mut Self>, cx: &mut Context<'_>, had_budget: bool) -> Poll<()> {
         let deadline = match self.as_mut().project() {
             TimerProj::Set { sleep } => return poll_sleep(sleep, cx, had_budget),
@@ -60,7 +66,8 @@ impl Timer {
         match deadline {
             Some(own) if deadline::deadline().is_none_or(|earliest| own <= earliest) => {
                 self.set(Self::Set { sleep: sleep_until(own) });
-                self.poll_elapsed(cx, had_budget)
+                // A timer that is set only now has elapsed if the limit is zero; then nobody looked at the budget.
+                self.poll_elapsed(cx, has_budget_remaining())
             }
             deadline => {
                 self.set(Self::Spared { deadline });

@@ -91,6 +91,13 @@ async fn an_answer_that_is_ready_at_the_deadline_is_delivered_also_to_a_task_wit
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_limit_of_zero_delivers_what_is_ready_at_once_also_to_a_task_without_budget() {
+    let (sender, answer) = oneshot::channel();
+    sender.send("there").unwrap();
+    assert_eq!(starved_at_first(client_of(Duration::ZERO).oneshot(answer)).await, Ok(Ok("there")));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_frame_that_is_there_at_the_deadline_is_delivered_also_to_a_task_without_budget() {
     let client = ServiceBuilder::new()
         .layer(TimeoutLayer::new(secs(1)).until_body_end())

@@ -5,7 +5,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
-use tokio::task::coop::has_budget_remaining;
 use tower_service::Service;
 
 use super::Permit;
@@ -100,7 +99,7 @@ where
                     return Poll::Ready(result.map(|response| U::settle(response, permit)));
                 }
                 StateProj::Queued { waiting, timer, max_wait, call } => {
-                    let had_budget = has_budget_remaining();
+                    let had_budget = timer.as_ref().has_budget();
                     let Poll::Ready(permit) = waiting.poll_permit(cx) else {
                         std::task::ready!(timer.poll_elapsed(cx, had_budget));
                         let (limit, max_wait) = (waiting.limit(), *max_wait);

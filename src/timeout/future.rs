@@ -4,7 +4,6 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
-use tokio::task::coop::has_budget_remaining;
 
 use super::BodyTimer;
 use crate::error::{Rejectable, Rejection};
@@ -51,7 +50,7 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let had_budget = has_budget_remaining();
+        let had_budget = this.timer.as_ref().has_budget();
         let _entered = this.timer.as_ref().enter();
         // The answer first: one that is ready at the deadline is delivered.
         if let Poll::Ready(result) = this.inner.poll(cx) {
