@@ -18,7 +18,12 @@
 //! | any other rejection of windbreak's | ignored | | never |
 //!
 //! A request is idempotent if its method is ([RFC 9110, section 9.2.2][methods]) or if it carries an
-//! `Idempotency-Key`. `Retry-After` is obeyed in seconds, as a date, and in milliseconds (`retry-after-ms`).
+//! `Idempotency-Key` ([`idempotency_key`] gives it one). `Retry-After` is obeyed in seconds, as a date, and in milliseconds
+//! (`retry-after-ms`). [`Http::builder`] changes these rules.
+//!
+//! [`RetryPolicy::http`] puts them to use, with [`Drain`]: a refused answer is read to its end, within bounds, so that its
+//! connection can be used again, and an answer that took more than one attempt carries [`Attempts`](crate::retry::Attempts)
+//! in its extensions. [`Standard`] is a whole stack for HTTP.
 //!
 //! ```
 //! use windbreak::classify::{Classify, Replay};
@@ -27,7 +32,7 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let breaker = CircuitBreakerLayer::new(Circuit::builder("search").build()?).classify(Http);
-//! let retry = RetryLayer::new(RetryPolicy::builder().classify(Http).replay(Http).build()?);
+//! let retry = RetryLayer::new(RetryPolicy::http().build()?);
 //! # let _ = (breaker, retry);
 //!
 //! let not_found = http::Response::builder().status(404).body(())?;
