@@ -14,7 +14,8 @@ use tokio::time::Instant;
 
 use super::config::CircuitBuilder;
 use super::permit::Permit;
-use super::state::{Gate, Machine, Now, Refusal, Rules, State, Ticket, Transition, Window};
+use super::state::{Machine, Now, Refusal, Rules, State, Ticket, Transition, Window};
+use super::word::Word;
 use crate::error::Rejection;
 use crate::sync::{AtomicU64, Mutex, OnceLock, Ordering, PoisonError};
 use crate::window::{Outcome, Tally};
@@ -54,97 +55,6 @@ pub(super) struct Shared {
     states: OnceLock<watch::Sender<State>>,
 }
 
-/// The word: three bits of kind below, the rest as the kind says.
-mod word {
-    use super::{Duration, Gate, Instant, State, Ticket};
-
-    const KIND: u64 = 0b111;
-    /// Above the kind: one bit, whether the window holds only successes; then the ticket.
-    const CLOSED: u64 = 0;
-    const OBSERVE_ONLY: u64 = 1;
-    const ALL_SUCCESS: u64 = 0b1000;
-    const TICKET_SHIFT: u32 = 4;
-    /// Above the kind: until when, in nanoseconds from the origin.
-    const OPEN: u64 = 2;
-    const UNTIL_SHIFT: u32 = 3;
-    /// 73 years after the origin: later than anyone waits, so it stands for never.
-    const NEVER: u64 = u64::MAX >> UNTIL_SHIFT;
-    /// Nothing above the kind.
-    const HALF_OPEN: u64 = 3;
-    const FORCED_OPEN: u64 = 4;
-    const FORCED_CLOSED: u64 = 5;
-
-    pub(super) enum Admission {
-        Pass,
-        Never,
-        /// So long after the origin, not before.
-        From(Duration),
-        Ask,
-    }
-
-    pub(super) fn of(state: State, gate: Gate, origin: Instant) -> u64 {
-        let kind = match state {
-            State::Closed => CLOSED,
-            State::ObserveOnly => OBSERVE_ONLY,
-            State::Open => OPEN,
-            State::HalfOpen => HALF_OPEN,
-            State::ForcedOpen => FORCED_OPEN,
-            State::ForcedClosed => FORCED_CLOSED,
-        };
-        kind | match gate {
-            Gate::Pass { ticket, all_success } => ticket << TICKET_SHIFT | if all_success { ALL_SUCCESS } else { 0 },
-            Gate::RejectUntil(until) if kind == OPEN => {
-                let nanos = until.map_or(u128::MAX, |until| until.saturating_duration_since(origin).as_nanos());
-                u64::try_from(nanos).unwrap_or(NEVER).min(NEVER) << UNTIL_SHIFT
-            }
-            Gate::RejectUntil(_) | Gate::PassUnseen | Gate::Ask => 0,
-        }
-    }
-
-    /// The ticket of an admission, if everything passes and is recorded: the one question of a healthy call.
-    #[inline]
-    pub(super) fn pass(word: u64) -> Option<Ticket> {
-        (word & KIND <= OBSERVE_ONLY).then_some(word >> TICKET_SHIFT)
-    }
-
-    pub(super) fn admission(word: u64) -> Admission {
-        match word & KIND {
-            CLOSED | OBSERVE_ONLY | FORCED_CLOSED => Admission::Pass,
-            OPEN if word >> UNTIL_SHIFT == NEVER => Admission::Never,
-            OPEN => Admission::From(Duration::from_nanos(word >> UNTIL_SHIFT)),
-            FORCED_OPEN => Admission::Never,
-            _ => Admission::Ask,
-        }
-    }
-
-    /// Whether a success with this ticket changes nothing.
-    #[inline]
-    pub(super) fn absorbs_success(word: u64, ticket: Ticket) -> bool {
-        word & !OBSERVE_ONLY == ticket << TICKET_SHIFT | ALL_SUCCESS
-    }
-
-    /// Whether an answer with this ticket may still count.
-    #[inline]
-    pub(super) fn may_count(word: u64, ticket: Ticket) -> bool {
-        match word & KIND {
-            CLOSED | OBSERVE_ONLY => word >> TICKET_SHIFT == ticket,
-            HALF_OPEN => true,
-            _ => false,
-        }
-    }
-
-    pub(super) fn state(word: u64) -> State {
-        match word & KIND {
-            CLOSED => State::Closed,
-            OBSERVE_ONLY => State::ObserveOnly,
-            OPEN => State::Open,
-            FORCED_OPEN => State::ForcedOpen,
-            FORCED_CLOSED => State::ForcedClosed,
-            _ => State::HalfOpen,
-        }
-    }
-}
-
 impl Circuit {
     /// Starts a circuit. The name goes into events and rejections: one name for each callee.
     pub fn builder(name: impl Into<Arc<str>>) -> CircuitBuilder {
@@ -155,11 +65,11 @@ impl Circuit {
         let origin = Instant::now();
         let slow_after = rules.slow_calls.map(|slow| slow.threshold);
         let machine = Machine::new(rules, window, rand::make_rng::<SmallRng>());
-        let word = word::of(machine.state(), machine.gate(), origin);
+        let word = Word::of(&machine, origin);
         Self {
             inner: Arc::new(Shared {
                 name,
-                word: AtomicU64::new(word),
+                word: AtomicU64::new(word.0),
                 origin,
                 slow_after,
                 max_retry_after,
@@ -185,7 +95,7 @@ impl Circuit {
     /// What it is doing. Open becomes half-open on the first request after the wait, not before.
     #[must_use]
     pub fn state(&self) -> State {
-        word::state(self.inner.word.load(Ordering::Relaxed))
+        self.inner.word().state()
     }
 
     /// Its state and the calls behind it, from one moment.
@@ -233,21 +143,16 @@ impl Circuit {
     /// [`Rejection::CircuitOpen`] if the circuit does not let the call pass.
     #[inline]
     pub fn acquire(&self) -> Result<Permit, Rejection> {
-        let word = self.inner.word.load(Ordering::Relaxed);
-        match word::pass(word) {
+        let word = self.inner.word();
+        match word.pass() {
             Some(ticket) => Ok(self.permit(ticket)),
             None => self.acquire_slowly(word),
         }
     }
 
     #[cold]
-    fn acquire_slowly(&self, word: u64) -> Result<Permit, Rejection> {
-        let refused = match word::admission(word) {
-            word::Admission::Never => Some(Refusal { retry_after: None }),
-            word::Admission::From(until) => Refusal::until(until.saturating_sub(self.inner.origin.elapsed())),
-            word::Admission::Pass | word::Admission::Ask => None,
-        };
-        let ticket = match refused {
+    fn acquire_slowly(&self, word: Word) -> Result<Permit, Rejection> {
+        let ticket = match word.refusal(self.inner.origin) {
             Some(refusal) => Err(refusal),
             None => self.inner.locked(Machine::acquire),
         };
@@ -266,18 +171,16 @@ impl Circuit {
     /// Why a request would be rejected now, if it would.
     #[inline]
     pub(super) fn refusal(&self) -> Option<Refusal> {
-        let word = self.inner.word.load(Ordering::Relaxed);
-        if word::pass(word).is_some() { None } else { self.refusal_now(word) }
+        let word = self.inner.word();
+        if word.pass().is_some() { None } else { self.refusal_now(word) }
     }
 
     #[cold]
-    fn refusal_now(&self, word: u64) -> Option<Refusal> {
-        match word::admission(word) {
-            word::Admission::Pass => None,
-            word::Admission::Never => Some(Refusal { retry_after: None }),
-            word::Admission::From(until) => Refusal::until(until.saturating_sub(self.inner.origin.elapsed())),
-            word::Admission::Ask => self.inner.locked(Machine::refusal),
+    fn refusal_now(&self, word: Word) -> Option<Refusal> {
+        if word.state() == State::HalfOpen {
+            return self.inner.locked(Machine::refusal);
         }
+        word.refusal(self.inner.origin)
     }
 
     /// Rejects every request until told otherwise. [`reset`](Self::reset) ends it.
@@ -314,6 +217,11 @@ impl fmt::Debug for Circuit {
 }
 
 impl Shared {
+    #[inline]
+    fn word(&self) -> Word {
+        Word(self.word.load(Ordering::Relaxed))
+    }
+
     /// From when on a call is slow, if that is judged.
     #[inline]
     pub(super) fn slow_after(&self) -> Option<Duration> {
@@ -323,13 +231,13 @@ impl Shared {
     /// Whether a success with this ticket changes nothing, so that there is nothing to record.
     #[inline]
     pub(super) fn absorbs_success(&self, ticket: Ticket) -> bool {
-        word::absorbs_success(self.word.load(Ordering::Relaxed), ticket)
+        self.word().absorbs_success(ticket)
     }
 
     pub(super) fn record(&self, ticket: Ticket, outcome: Outcome, now: Now) {
-        let word = self.word.load(Ordering::Relaxed);
-        let absorbed = outcome == Outcome::SUCCESS && word::absorbs_success(word, ticket);
-        if !absorbed && word::may_count(word, ticket) {
+        let word = self.word();
+        let absorbed = outcome == Outcome::SUCCESS && word.absorbs_success(ticket);
+        if !absorbed && word.may_count(ticket) {
             self.locked_at(now, |machine, now| machine.record(ticket, outcome, now));
         }
     }
@@ -346,7 +254,7 @@ impl Shared {
     }
 
     pub(super) fn give_back(&self, ticket: Ticket) {
-        if let word::Admission::Ask = word::admission(self.word.load(Ordering::Relaxed)) {
+        if self.word().state() == State::HalfOpen {
             self.locked(|machine, now| machine.give_back(ticket, now));
         }
     }
@@ -361,7 +269,7 @@ impl Shared {
         let mut machine = self.machine.lock().unwrap_or_else(PoisonError::into_inner);
         let result = step(&mut machine, &mut now);
         let transition = machine.take_transition();
-        self.word.store(word::of(machine.state(), machine.gate(), self.origin), Ordering::Relaxed);
+        self.word.store(Word::of(&machine, self.origin).0, Ordering::Relaxed);
         drop(machine);
         if let Some(transition) = transition {
             self.announce(&transition);
@@ -389,7 +297,7 @@ impl Shared {
     /// Sends the latest state, not that of a transition: of two that are told at once, the later one wins.
     fn publish(&self, states: &watch::Sender<State>) {
         states.send_if_modified(|state| {
-            let latest = word::state(self.word.load(Ordering::Relaxed));
+            let latest = self.word().state();
             std::mem::replace(state, latest) != latest
         });
     }

@@ -77,6 +77,7 @@ mod layer;
 mod permit;
 mod service;
 mod state;
+mod word;
 
 pub use circuit::{Circuit, Snapshot};
 pub use config::CircuitBuilder;

@@ -184,11 +184,9 @@ struct Probe {
 pub(super) enum Gate {
     /// Everything passes with this ticket. With `all_success`, recording a success would change nothing.
     Pass { ticket: Ticket, all_success: bool },
-    /// Everything passes, nothing is recorded.
-    PassUnseen,
-    /// Nothing passes before `until`; `None` is never.
+    /// Nothing passes before then; `None` is never.
     RejectUntil(Option<Instant>),
-    /// Ask the machine.
+    /// Whatever passes or not, the state says it, or the machine has to be asked.
     Ask,
 }
 
@@ -237,9 +235,7 @@ impl Machine {
                 Gate::Pass { ticket: self.ticket, all_success }
             }
             Phase::Open { until, .. } => Gate::RejectUntil(until),
-            Phase::ForcedOpen => Gate::RejectUntil(None),
-            Phase::ForcedClosed => Gate::PassUnseen,
-            Phase::HalfOpen { .. } => Gate::Ask,
+            Phase::ForcedOpen | Phase::ForcedClosed | Phase::HalfOpen { .. } => Gate::Ask,
         }
     }
 
