@@ -25,6 +25,11 @@
 //! connection can be used again, and an answer that took more than one attempt carries [`Attempts`](crate::retry::Attempts)
 //! in its extensions. [`Standard`] is a whole stack for HTTP.
 //!
+//! **Redirects.** reqwest follows them by itself, and does not say of a failure to which request of the chain it belongs: a
+//! `POST` that was acted upon, answered by a 303 to a page that is refused or answered by a 429, looks like one that was
+//! not, and is sent again. Where you send requests that are not idempotent, give them a key, or build the client with
+//! `redirect(Policy::none())`.
+//!
 //! ```
 //! use windbreak::classify::{Classify, Replay};
 //! use windbreak::http::Http;
