@@ -56,3 +56,12 @@ async fn subscribers_come_and_go_as_they_like() {
     assert_eq!(*third.borrow_and_update(), State::Closed);
     assert!(third.changed().await.is_err(), "the circuit is gone");
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_first_subscriber_finds_the_state_as_it_is() {
+    let circuit = two_strikes().build().unwrap();
+    trip(&circuit);
+    let states = circuit.subscribe();
+    assert_eq!(*states.borrow(), State::Open);
+    assert!(!states.has_changed().unwrap());
+}

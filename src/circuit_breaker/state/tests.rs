@@ -21,7 +21,7 @@ fn last_two_calls() -> Window {
 /// Whether the clock is read when one call is admitted and ends so.
 fn reads_the_clock(machine: &mut Machine, outcome: Outcome) -> bool {
     let mut now = Now::default();
-    let ticket = machine.acquire(&mut now).unwrap().unwrap();
+    let ticket = machine.acquire(&mut now).unwrap();
     machine.record(ticket, outcome, &mut now);
     now.0.is_some()
 }
@@ -36,9 +36,9 @@ fn a_closed_circuit_with_a_count_window_reads_no_clock() {
     machine.tally(&mut now);
     machine.observe_only(&mut now);
     machine.force_open(&mut now);
-    assert_eq!(machine.acquire(&mut now), Err(None));
+    assert_eq!(machine.acquire(&mut now), Err(Refusal { retry_after: None }));
     machine.force_closed(&mut now);
-    assert_eq!(machine.acquire(&mut now), Ok(None));
+    assert_eq!(machine.acquire(&mut now), Ok(UNSEEN));
     machine.reset(&mut now);
     assert_eq!(now.0, None);
 }
@@ -69,12 +69,14 @@ fn waits(open_for: Backoff, seed: u64) -> Vec<Duration> {
     let mut waits = Vec::new();
     for _ in 0..100 {
         // Two requests as long as it is closed, one probe later on.
-        let wait = loop {
-            match machine.acquire(&mut now.into()) {
-                Ok(ticket) => machine.record(ticket.unwrap(), Outcome::FAILURE, &mut now.into()),
-                Err(wait) => break wait.unwrap(),
+        loop {
+            let ticket = machine.acquire(&mut now.into()).unwrap();
+            machine.record(ticket, Outcome::FAILURE, &mut now.into());
+            if machine.state() == State::Open {
+                break;
             }
-        };
+        }
+        let wait = machine.refusal(&mut now.into()).map_or(Duration::ZERO, |refusal| refusal.retry_after.unwrap());
         waits.push(wait);
         now += wait;
     }
