@@ -25,10 +25,11 @@ pub(crate) struct Pace {
     pub(crate) calls: u64,
 }
 
-/// One piece of code that makes a number of calls and says how long they took. Setup is not timed.
+/// One piece of code that makes a number of calls and says how long they took, or that the round does not count.
+/// Setup is not timed.
 pub(crate) struct Contender<'a> {
     pub(crate) name: String,
-    pub(crate) run: Box<dyn FnMut(u64) -> Duration + 'a>,
+    pub(crate) run: Box<dyn FnMut(u64) -> Option<Duration> + 'a>,
 }
 
 /// What a race says of one contender: nanoseconds a call.
@@ -50,9 +51,11 @@ pub(crate) struct Spread {
 }
 
 impl Spread {
-    fn of(mut rounds: Vec<f64>) -> Self {
+    /// Not a number, if no round counts.
+    fn of(rounds: impl Iterator<Item = Option<f64>>) -> Self {
+        let mut rounds: Vec<f64> = rounds.flatten().collect();
         rounds.sort_by(f64::total_cmp);
-        let at = |tenths: usize| rounds[(rounds.len() - 1) * tenths / 10];
+        let at = |tenths: usize| rounds.get(rounds.len().saturating_sub(1) * tenths / 10).copied().unwrap_or(f64::NAN);
         Self { p10: at(1), median: at(5), p90: at(9) }
     }
 }
@@ -104,14 +107,13 @@ pub(crate) fn race(mut contenders: Vec<Contender<'_>>, pace: Pace) -> Vec<Figure
         for turn in 0..contenders.len() {
             let index = (round + turn) % contenders.len();
             let elapsed = (contenders[index].run)(pace.calls);
-            rounds[index].push(elapsed.as_nanos() as f64 / pace.calls as f64);
+            rounds[index].push(elapsed.map(|elapsed| elapsed.as_nanos() as f64 / pace.calls as f64));
         }
     }
-    let over = |own: &[f64]| own.iter().zip(&rounds[0]).map(|(own, first)| own - first).collect();
-    let figures = |(contender, own): (Contender<'_>, &Vec<f64>)| Figures {
+    let figures = |(contender, own): (Contender<'_>, &Vec<Option<f64>>)| Figures {
         name: contender.name,
-        total: Spread::of(own.clone()),
-        over: Spread::of(over(own)),
+        total: Spread::of(own.iter().copied()),
+        over: Spread::of(own.iter().zip(&rounds[0]).map(|(own, first)| Some((*own)? - (*first)?))),
     };
     contenders.into_iter().zip(&rounds).map(figures).collect()
 }

@@ -143,17 +143,14 @@ fn run(race: &Race, ready: Vec<Ready>, quick: bool, runtime: &Handle) -> Vec<Row
         // Two tasks allocate as one does, each.
         memory.push((race.tasks == 1).then_some(Memory { allocations, bytes, heap: filling.bytes - filling.freed }));
     }
-    let (rounds, calls) = match (race.grows, race.tasks) {
-        (true, _) => (400, 20),
-        (false, 1) => (400, 500),
-        (false, _) => (100, 2000),
-    };
-    let rounds = if quick { 20 } else { rounds };
+    let calls = if race.grows { 20 } else { 500 };
+    // Two tasks take several tries a round.
+    let rounds = if quick { 20 } else { 400 / race.tasks.pow(2) };
     let figures = harness::race(contenders, Pace { rounds, calls });
     figures.into_iter().zip(memory).map(|(figures, memory)| Row { figures, memory }).collect()
 }
 
-type Runner<'a> = Box<dyn FnMut(u64) -> Duration + 'a>;
+type Runner<'a> = Box<dyn FnMut(u64) -> Option<Duration> + 'a>;
 
 fn runner<'a>(race: &'a Race, make: &'a Make, mut task: Box<dyn Task>, runtime: &'a Handle) -> Runner<'a> {
     if race.tasks == 2 {
@@ -172,18 +169,17 @@ fn runner<'a>(race: &'a Race, make: &'a Make, mut task: Box<dyn Task>, runtime: 
             task.make_calls(5);
             held += calls + 5;
         }
-        timed(|| task.make_calls(calls))
+        Some(timed(|| task.make_calls(calls)))
     })
 }
 
-/// How often a round of two tasks is repeated until both had a core to themselves.
+/// How often a round of two tasks is tried until both have a core to themselves.
 const TRIES: usize = 20;
 
 /// Makes the calls from two threads at once; the mean of their times. A round in which either had to wait for a core
-/// says nothing of sharing: it is run again.
-fn side_by_side(tasks: [&mut dyn Task; 2], calls: u64, runtime: &Handle) -> Duration {
+/// says nothing of sharing: it is tried again, and in the end does not count.
+fn side_by_side(tasks: [&mut dyn Task; 2], calls: u64, runtime: &Handle) -> Option<Duration> {
     let [one, other] = tasks;
-    let mut elapsed = Duration::ZERO;
     for _ in 0..TRIES {
         let waiting = AtomicUsize::new(2);
         let run = |task: &mut dyn Task| {
@@ -200,12 +196,11 @@ fn side_by_side(tasks: [&mut dyn Task; 2], calls: u64, runtime: &Handle) -> Dura
             let threads = [scope.spawn(|| run(&mut *one)), scope.spawn(|| run(&mut *other))];
             threads.map(|thread| thread.join().expect("no callee panics"))
         });
-        elapsed = results.iter().map(|(elapsed, _)| elapsed).sum::<Duration>() / 2;
         if results.iter().all(|(_, undisturbed)| *undisturbed) {
-            break;
+            return Some(results.iter().map(|(elapsed, _)| elapsed).sum::<Duration>() / 2);
         }
     }
-    elapsed
+    None
 }
 
 /// How long this thread has waited for a core so far, and how often it was given one. Linux tells; elsewhere every

@@ -8,7 +8,9 @@ use crate::{Race, Row};
 /// What the figures do not say.
 const NOT_MEASURED: &str = "\
 ns are over the bare call, the median of interleaved rounds, and what eight rounds in ten lie between; instructions are
-over the bare call too; allocations, bytes and heap are all there are, as requested from the allocator.
+over the bare call too; allocations, bytes and heap are all there are, as requested from the allocator. Rounds of two
+tasks in which a thread had to wait for a core are left out, which favours whoever is quick; where none is left it says
+n/a: run it on an idle machine.
 
 Not measured: a real runtime, network or timer (only \"pends once\" starts one; it never fires); more than two threads;
 time windows as they slide (they are an hour long); failures that trip a circuit, half-open, retries, full bulkheads.
@@ -29,12 +31,15 @@ pub fn print(races: &[Race], rows: &[Vec<Row>], counts: &Counts) {
             let of_bare = *bare.get_or_insert(count);
             let ns = if index == 0 { row.figures.total } else { row.figures.over };
             println!(
-                "| {} | {} | {} | {}..{} | {} | {} | {} | {} |",
+                "| {} | {} | {} | {} | {} | {} | {} | {} |",
                 race.work,
                 row.figures.name,
                 in_short(ns.median),
-                in_short(ns.p10),
-                in_short(ns.p90),
+                if ns.median.is_nan() {
+                    "n/a".to_owned()
+                } else {
+                    format!("{}..{}", in_short(ns.p10), in_short(ns.p90))
+                },
                 or_na(row.memory.as_ref().map(|memory| memory.allocations)),
                 or_na(row.memory.as_ref().map(|memory| memory.bytes)),
                 or_na(if index == 0 { count } else { count.zip(of_bare).map(|(count, bare)| count - bare) }),
@@ -46,7 +51,13 @@ pub fn print(races: &[Race], rows: &[Vec<Row>], counts: &Counts) {
 }
 
 fn in_short(ns: f64) -> String {
-    if ns.abs() < 100.0 { format!("{ns:.1}") } else { format!("{ns:.0}") }
+    if ns.is_nan() {
+        "n/a".to_owned()
+    } else if ns.abs() < 100.0 {
+        format!("{ns:.1}")
+    } else {
+        format!("{ns:.0}")
+    }
 }
 
 fn or_na(number: Option<f64>) -> String {
