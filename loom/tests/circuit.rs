@@ -38,6 +38,7 @@ fn successes(calls: u64) -> Tally {
     Tally { calls, ..Tally::default() }
 }
 
+/// Under the lock, which sets the word right: ask for the state first where the word is to be tested.
 fn look(circuit: &Circuit) -> (State, Tally) {
     let snapshot = circuit.snapshot();
     (snapshot.state, snapshot.tally)
@@ -82,8 +83,8 @@ fn two_failures_that_race_to_open_it_are_one_transition() {
         record(&circuit, FAILURE);
         other.join().unwrap();
 
-        assert_eq!(look(&circuit), (State::Open, failures(2)));
         assert_eq!(circuit.state(), State::Open);
+        assert_eq!(look(&circuit), (State::Open, failures(2)));
         assert_eq!(EVENTS.take(), ["closed open"]);
     });
 }
@@ -97,8 +98,8 @@ fn a_failure_that_comes_after_the_one_that_opened_it_counts_for_nothing() {
         first.join().unwrap();
         second.join().unwrap();
 
-        assert_eq!(look(&circuit), (State::Open, failures(1)));
         assert_eq!(circuit.state(), State::Open);
+        assert_eq!(look(&circuit), (State::Open, failures(1)));
         assert_eq!(EVENTS.take(), ["closed open"]);
     });
 }
@@ -129,8 +130,8 @@ fn a_reset_ends_the_opening_it_races_with_or_comes_before_it_and_drops_it() {
         circuit.reset();
         recorder.join().unwrap();
 
-        assert_eq!(look(&circuit), (State::Closed, Tally::default()));
         assert!(circuit.acquire().is_ok());
+        assert_eq!(look(&circuit), (State::Closed, Tally::default()));
         // Events are sent without the lock, so which is sent first is left to chance.
         let mut events = EVENTS.take();
         events.sort();
@@ -151,8 +152,8 @@ fn a_probe_dropped_while_another_decides_changes_nothing() {
             canceller.join().unwrap();
 
             let calls = if state == State::Open { failures(1) } else { Tally::default() };
-            assert_eq!(look(&circuit), (state, calls));
             assert_eq!(circuit.state(), state);
+            assert_eq!(look(&circuit), (state, calls));
         });
     }
 }
