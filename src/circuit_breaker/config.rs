@@ -87,6 +87,9 @@ impl CircuitBuilder {
     }
 
     /// Opens as well when at least `ratio` of the calls took longer than `threshold`.
+    ///
+    /// A call that a timeout *outside* the breaker cancels counts only if this is judged and it was slow. Without it, and
+    /// without a timeout inside, a callee that hangs is invisible.
     pub fn slow_calls(self, threshold: Duration, ratio: f64) -> Self {
         Self { slow_calls: Some(SlowCalls { threshold, ratio }), ..self }
     }
