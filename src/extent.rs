@@ -11,8 +11,8 @@ pub trait Extent<T, G> {
     /// The response, with the guard inside if it outlives the head.
     type Response;
 
-    /// Settles the guard, or hands it on with the response.
-    fn settle(response: T, guard: G) -> Self::Response;
+    /// Settles the guard in its place, or takes it out and hands it on with the response.
+    fn settle(response: T, guard: &mut Option<G>) -> Self::Response;
 }
 
 /// A request lasts until its answer is there. What the answer still streams is not covered.
@@ -23,19 +23,22 @@ impl<T, G: Guard> Extent<T, G> for UntilHead {
     type Response = T;
 
     #[inline]
-    fn settle(response: T, guard: G) -> T {
-        guard.complete();
+    fn settle(response: T, guard: &mut Option<G>) -> T {
+        if let Some(guard) = guard {
+            guard.complete();
+        }
         response
     }
 }
 
-/// What a layer holds for a request that is under way. Dropped unsettled, the request was cancelled.
-pub trait Guard: Sized + Unpin {
+/// What a layer holds for a request that is under way. Dropped unsettled, the request was cancelled; once settled, it
+/// holds nothing.
+pub trait Guard: Unpin {
     /// The request came to a good end.
-    fn complete(self);
+    fn complete(&mut self);
 
     /// It broke off with an error.
-    fn fail(self);
+    fn fail(&mut self);
 
     /// Whether its time is up. Asked only while the request makes no progress; `had_budget` says whether the task had
     /// any of its cooperative budget left when it asked for that progress.

@@ -92,11 +92,11 @@ where
             let next = match state.as_mut().project() {
                 StateProj::Admitted { inner, permit } => {
                     let result = std::task::ready!(inner.poll(cx));
-                    let permit = permit.take().expect("polled after it was ready");
+                    let mut permit = permit.take();
                     // Admitted -> Rejected: the inner future is gone before its place is free. One that was given
                     // up by a timeout is still at work until it is dropped.
                     state.set(State::Rejected { rejection: None });
-                    return Poll::Ready(result.map(|response| U::settle(response, permit)));
+                    return Poll::Ready(result.map(|response| U::settle(response, &mut permit)));
                 }
                 StateProj::Queued { waiting, timer, max_wait, call } => {
                     let had_budget = timer.as_ref().has_budget();

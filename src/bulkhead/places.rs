@@ -264,9 +264,15 @@ impl Permit {
 /// However the request ended, its place is free.
 impl Guard for Permit {
     #[inline]
-    fn complete(self) {}
+    fn complete(&mut self) {
+        if let Some(shared) = self.shared.take() {
+            shared.release();
+        }
+    }
 
-    fn fail(self) {}
+    fn fail(&mut self) {
+        self.complete();
+    }
 }
 
 impl fmt::Debug for Permit {
@@ -278,9 +284,7 @@ impl fmt::Debug for Permit {
 impl Drop for Permit {
     #[inline]
     fn drop(&mut self) {
-        if let Some(shared) = &self.shared {
-            shared.release();
-        }
+        self.complete();
     }
 }
 

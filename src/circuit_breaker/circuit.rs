@@ -141,26 +141,30 @@ impl Circuit {
     /// # Errors
     ///
     /// [`Rejection::CircuitOpen`] if the circuit does not let the call pass.
-    #[inline]
     pub fn acquire(&self) -> Result<Permit, Rejection> {
+        self.ticket().map(|ticket| self.permit(ticket)).map_err(|refusal| self.rejection(refusal))
+    }
+
+    /// Admits a request, with two words and not with a whole permit, which would have to be moved out of the result.
+    #[inline]
+    pub(super) fn ticket(&self) -> Result<Ticket, Refusal> {
         let word = self.inner.word();
         match word.pass() {
-            Some(ticket) => Ok(self.permit(ticket)),
-            None => self.acquire_slowly(word),
+            Some(ticket) => Ok(ticket),
+            None => self.ticket_now(word),
         }
     }
 
     #[cold]
-    fn acquire_slowly(&self, word: Word) -> Result<Permit, Rejection> {
-        let ticket = match word.refusal(self.inner.origin) {
+    fn ticket_now(&self, word: Word) -> Result<Ticket, Refusal> {
+        match word.refusal(self.inner.origin) {
             Some(refusal) => Err(refusal),
             None => self.inner.locked(Machine::acquire),
-        };
-        ticket.map(|ticket| self.permit(ticket)).map_err(|refusal| self.rejection(refusal))
+        }
     }
 
     #[inline]
-    fn permit(&self, ticket: Ticket) -> Permit {
+    pub(super) fn permit(&self, ticket: Ticket) -> Permit {
         Permit::new(Arc::clone(&self.inner), ticket)
     }
 

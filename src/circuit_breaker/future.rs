@@ -4,7 +4,7 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
-use super::{JudgedPermit, Permit};
+use super::Permit;
 use crate::classify::{Classify, Effect, Failure, Verdict};
 use crate::error::{Rejectable, Rejection};
 use crate::extent::Extent;
@@ -61,7 +61,7 @@ where
     F: Future<Output = Result<T, E>>,
     E: Rejectable,
     C: Classify<T, E>,
-    U: Extent<T, JudgedPermit>,
+    U: Extent<T, Permit>,
 {
     type Output = Result<U::Response, E>;
 
@@ -71,18 +71,12 @@ where
             StateProj::Admitted { inner, permit, classifier } => {
                 let result = ready!(fail_on_unwind(permit, || inner.poll(cx)));
                 let verdict = classifier.classify(result.as_ref());
-                let mut permit = permit.take().expect("polled after it was ready");
-                if matches!(verdict, Verdict::Failure(_) | Verdict::Ignored) {
-                    // The body cannot make it any better.
+                let good = matches!(verdict, Verdict::Success | Verdict::Refused | Verdict::InProgress { .. });
+                if let (false, Some(permit)) = (good && result.is_ok(), permit.as_mut()) {
+                    // No body can make it any better.
                     permit.settle(verdict);
                 }
-                Poll::Ready(match result {
-                    Ok(response) => Ok(U::settle(response, JudgedPermit { permit, verdict })),
-                    Err(error) => {
-                        permit.record(verdict);
-                        Err(error)
-                    }
-                })
+                Poll::Ready(result.map(|response| U::settle(response, permit)))
             }
             StateProj::Rejected { rejection } => {
                 let rejection = rejection.take().expect("polled after it was ready");
@@ -99,8 +93,8 @@ fn fail_on_unwind<R>(permit: &mut Option<Permit>, run: impl FnOnce() -> R) -> R 
 
     impl Drop for Guard<'_> {
         fn drop(&mut self) {
-            if let Some(permit) = self.0.take() {
-                permit.record(Verdict::Failure(Failure::new(Effect::Unknown)));
+            if let Some(permit) = self.0 {
+                permit.settle(Verdict::Failure(Failure::new(Effect::Unknown)));
             }
         }
     }

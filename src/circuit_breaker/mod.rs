@@ -83,6 +83,6 @@ pub use circuit::{Circuit, Snapshot};
 pub use config::CircuitBuilder;
 pub use future::ResponseFuture;
 pub use layer::CircuitBreakerLayer;
-pub use permit::{JudgedPermit, Permit};
+pub use permit::Permit;
 pub use service::CircuitBreaker;
 pub use state::State;

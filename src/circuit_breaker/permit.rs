@@ -29,14 +29,8 @@ impl Permit {
     }
 
     /// Records how the call went, and how long it took since the permit was given.
-    #[inline]
     pub fn record(mut self, verdict: Verdict) {
-        let good = matches!(verdict, Verdict::Success | Verdict::Refused | Verdict::InProgress { .. });
-        if good && self.started.is_none() && self.circuit.absorbs_success(self.ticket) {
-            self.ticket = UNSEEN;
-        } else {
-            self.settle(verdict);
-        }
+        self.settle(verdict);
     }
 
     /// Settles it in place. After that it is a permit for which nothing is recorded.
@@ -88,21 +82,19 @@ impl Drop for Permit {
     }
 }
 
-/// A permit and the verdict of the head, which counts if nothing goes wrong with the body.
-#[derive(Debug)]
-pub struct JudgedPermit {
-    pub(super) permit: Permit,
-    pub(super) verdict: Verdict,
-}
-
-impl Guard for JudgedPermit {
+/// A head that was good has been judged; all that can follow is that the body breaks off.
+impl Guard for Permit {
     #[inline]
-    fn complete(self) {
-        self.permit.record(self.verdict);
+    fn complete(&mut self) {
+        if self.started.is_none() && self.circuit.absorbs_success(self.ticket) {
+            self.ticket = UNSEEN;
+        } else {
+            self.settle(Verdict::Success);
+        }
     }
 
-    fn fail(self) {
-        self.permit.record(Verdict::Failure(Failure::new(Effect::Unknown)));
+    fn fail(&mut self) {
+        self.settle(Verdict::Failure(Failure::new(Effect::Unknown)));
     }
 }
 

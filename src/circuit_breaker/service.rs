@@ -4,7 +4,7 @@ use std::task::{Context, Poll};
 use tower_service::Service;
 
 use super::state::Refusal;
-use super::{Circuit, JudgedPermit, ResponseFuture};
+use super::{Circuit, Permit, ResponseFuture};
 use crate::classify::{Classify, DefaultClassifier};
 use crate::error::Rejectable;
 use crate::extent::{Extent, UntilHead};
@@ -64,7 +64,7 @@ where
     S: Service<R>,
     S::Error: Rejectable,
     C: Classify<S::Response, S::Error> + Clone,
-    U: Extent<S::Response, JudgedPermit>,
+    U: Extent<S::Response, Permit>,
 {
     type Response = U::Response;
     type Error = S::Error;
@@ -83,9 +83,12 @@ where
         if let Some(refusal) = self.refusal.take() {
             return ResponseFuture::rejected(self.circuit.rejection(refusal));
         }
-        match self.circuit.acquire() {
-            Ok(permit) => ResponseFuture::admitted(permit, self.classifier.clone(), || self.inner.call(request)),
-            Err(rejection) => ResponseFuture::rejected(rejection),
+        match self.circuit.ticket() {
+            Ok(ticket) => {
+                let permit = self.circuit.permit(ticket);
+                ResponseFuture::admitted(permit, self.classifier.clone(), || self.inner.call(request))
+            }
+            Err(refusal) => ResponseFuture::rejected(self.circuit.rejection(refusal)),
         }
     }
 }

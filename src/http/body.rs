@@ -51,7 +51,7 @@ pub trait GuardBody<G> {
     type Guarded;
 
     /// Puts the guard into the body. If that has ended already, the guard is settled at once.
-    fn guard_body(self, guard: G) -> Self::Guarded;
+    fn guard_body(self, guard: Option<G>) -> Self::Guarded;
 }
 
 impl<T, G> Extent<T, G> for UntilBodyEnd
@@ -60,15 +60,15 @@ where
 {
     type Response = T::Guarded;
 
-    fn settle(response: T, guard: G) -> T::Guarded {
-        response.guard_body(guard)
+    fn settle(response: T, guard: &mut Option<G>) -> T::Guarded {
+        response.guard_body(guard.take())
     }
 }
 
 impl<B: Body, G: Guard> GuardBody<G> for Response<B> {
     type Guarded = Response<GuardedBody<B, G>>;
 
-    fn guard_body(self, guard: G) -> Self::Guarded {
+    fn guard_body(self, guard: Option<G>) -> Self::Guarded {
         self.map(|body| GuardedBody::new(body, guard))
     }
 }
@@ -78,7 +78,7 @@ impl<B: Body, G: Guard> GuardBody<G> for Response<B> {
 impl<G: Guard + Send + Sync + 'static> GuardBody<G> for reqwest::Response {
     type Guarded = Self;
 
-    fn guard_body(self, guard: G) -> Self {
+    fn guard_body(self, guard: Option<G>) -> Self {
         use reqwest::ResponseBuilderExt as _;
 
         let url = Response::builder().url(self.url().clone()).body(());
@@ -105,12 +105,11 @@ pin_project! {
 }
 
 impl<B: Body, G: Guard> GuardedBody<B, G> {
-    fn new(body: B, guard: G) -> Self {
+    fn new(body: B, mut guard: Option<G>) -> Self {
         if body.is_end_stream() {
-            guard.complete();
-            return Self { body, guard: None };
+            settle(&mut guard, Guard::complete);
         }
-        Self { body, guard: Some(guard) }
+        Self { body, guard }
     }
 }
 
@@ -152,8 +151,8 @@ where
     }
 }
 
-fn settle<G>(guard: &mut Option<G>, how: impl FnOnce(G)) {
-    if let Some(guard) = guard.take() {
-        how(guard);
+fn settle<G>(guard: &mut Option<G>, how: impl FnOnce(&mut G)) {
+    if let Some(mut guard) = guard.take() {
+        how(&mut guard);
     }
 }

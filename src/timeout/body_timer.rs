@@ -29,9 +29,9 @@ impl BodyTimer {
 
 impl Guard for BodyTimer {
     #[inline]
-    fn complete(self) {}
+    fn complete(&mut self) {}
 
-    fn fail(self) {}
+    fn fail(&mut self) {}
 
     fn poll_expired(&mut self, cx: &mut Context<'_>, had_budget: bool) -> Poll<Rejection> {
         let Some(deadline) = self.deadline.or_else(|| deadline::end_of(self.limit)) else {

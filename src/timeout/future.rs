@@ -56,7 +56,7 @@ where
         if let Poll::Ready(result) = this.inner.poll(cx) {
             return Poll::Ready(result.map(|response| {
                 let timer = BodyTimer::new(*this.limit, this.timer.as_ref().deadline());
-                U::settle(response, timer)
+                U::settle(response, &mut Some(timer))
             }));
         }
         ready!(this.timer.as_mut().poll_elapsed(cx, had_budget));
