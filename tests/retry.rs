@@ -708,3 +708,32 @@ fn an_attempt_that_succeeds_needs_no_runtime() {
 fn a_pause_panics_without_a_runtime() {
     let _ = task::spawn(client(eager(), &Log::default(), never).oneshot(())).poll();
 }
+
+/// Answers with its name, as an error.
+#[derive(Clone)]
+struct Named(usize);
+
+impl Service<()> for Named {
+    type Response = ();
+    type Error = Error;
+    type Future = std::future::Ready<Result<(), Error>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, (): ()) -> Self::Future {
+        std::future::ready(Err(Error::Service(self.0)))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_of_the_inner_service_holds_for_further_attempts_too() {
+    let layer = RetryLayer::new(eager().max_attempts(2).build().unwrap());
+    let mut retry = layer.layer(Named(1));
+    assert_eq!(retry.ready().await.unwrap().call(()).await, Err(Error::Service(1)));
+    retry.get_mut().0 = 2;
+    let mut clone = retry.clone();
+    assert_eq!(retry.ready().await.unwrap().call(()).await, Err(Error::Service(2)));
+    assert_eq!(clone.ready().await.unwrap().call(()).await, Err(Error::Service(2)));
+}

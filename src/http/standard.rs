@@ -191,7 +191,7 @@ impl StandardBuilder {
     }
 }
 
-impl<S> Layer<S> for Standard {
+impl<S: Clone> Layer<S> for Standard {
     type Service = StandardService<S>;
 
     fn layer(&self, client: S) -> Self::Service {

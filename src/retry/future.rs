@@ -1,5 +1,6 @@
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
@@ -8,8 +9,9 @@ use tower_service::Service;
 use tracing::Span;
 use tracing::field::Empty;
 
+use super::Dispose;
 use super::policy::Progress;
-use super::{Dispose, RetryPolicy};
+use super::service::Shared;
 use crate::classify::{Classify, Replay};
 use crate::error::Rejectable;
 
@@ -33,10 +35,11 @@ pin_project! {
         #[pin]
         state: State<S::Future, D::Future>,
         span: Span,
-        service: S,
+        // There is one once a further attempt is to be made.
+        service: Option<S>,
         // What a further attempt sends; `None` if there can be none.
         copy: Option<R>,
-        policy: RetryPolicy<C, P, D>,
+        shared: Arc<Shared<S, C, P, D>>,
         progress: Progress,
     }
 }
@@ -66,18 +69,17 @@ where
     pub(super) const fn new(
         attempt: S::Future,
         span: Span,
-        service: S,
         copy: Option<R>,
-        policy: RetryPolicy<C, P, D>,
+        shared: Arc<Shared<S, C, P, D>>,
         progress: Progress,
     ) -> Self {
-        Self { state: State::Attempt { attempt }, span, service, copy, policy, progress }
+        Self { state: State::Attempt { attempt }, span, service: None, copy, shared, progress }
     }
 }
 
 impl<S, R, C, P, D> Future for ResponseFuture<S, R, C, P, D>
 where
-    S: Service<R>,
+    S: Service<R> + Clone,
     S::Error: Rejectable,
     C: Classify<S::Response, S::Error>,
     P: Replay<R>,
@@ -88,18 +90,19 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
+        let policy = &this.shared.policy;
         loop {
             let next = match this.state.as_mut().project() {
                 StateProj::Attempt { attempt } => {
                     let mut result = ready!(this.span.in_scope(|| attempt.poll(cx)));
                     let copy = this.copy.as_ref();
-                    let Some(pause) = this.policy.judge(result.as_ref(), copy, this.progress, this.span) else {
-                        this.policy.mark(&mut result, this.progress);
+                    let Some(pause) = policy.judge(result.as_ref(), copy, this.progress, this.span) else {
+                        policy.mark(&mut result, this.progress);
                         return Poll::Ready(result);
                     };
                     // Attempt -> Pause: there is to be another attempt. The answer that was refused, if nothing else
                     // is done with it, is gone before the pause begins.
-                    let disposal = result.ok().map(|answer| this.policy.dispose().dispose(answer));
+                    let disposal = result.ok().map(|answer| policy.dispose().dispose(answer));
                     State::Pause { disposal, sleep: sleep(pause) }
                 }
                 StateProj::Pause { mut disposal, sleep } => {
@@ -112,14 +115,15 @@ where
                     State::Readiness
                 }
                 StateProj::Readiness => {
-                    ready!(this.service.poll_ready(cx))?;
+                    let service = this.service.get_or_insert_with(|| this.shared.service());
+                    ready!(service.poll_ready(cx))?;
                     // Readiness -> Attempt: send the copy, and keep one of it if there may be yet another.
                     let mut request = this.copy.take().expect("there is a copy as long as there are attempts");
-                    *this.copy = this.policy.copy_for_later(this.progress, &request);
+                    *this.copy = policy.copy_for_later(this.progress, &request);
                     let resends = this.progress.attempts - 1;
-                    this.policy.replay().number(&mut request, resends);
+                    policy.replay().number(&mut request, resends);
                     *this.span = attempt_span(resends);
-                    State::Attempt { attempt: this.span.in_scope(|| this.service.call(request)) }
+                    State::Attempt { attempt: this.span.in_scope(|| service.call(request)) }
                 }
             };
             this.state.set(next);

@@ -23,7 +23,7 @@ impl<C, P, D> Clone for RetryLayer<C, P, D> {
     }
 }
 
-impl<S, C, P, D> Layer<S> for RetryLayer<C, P, D> {
+impl<S: Clone, C, P, D> Layer<S> for RetryLayer<C, P, D> {
     type Service = Retry<S, C, P, D>;
 
     fn layer(&self, inner: S) -> Self::Service {

@@ -27,6 +27,8 @@ pub(crate) struct Subject {
     pub(crate) service: BoxCloneService<Request, &'static str, Error<&'static str>>,
     pub(crate) callee: Control,
     pub(crate) request: Request,
+    /// The instances of the callee that the service keeps: one, and a spare where it makes further attempts.
+    instances: usize,
     layer_is_at_rest: Box<dyn Fn() -> bool>,
 }
 
@@ -39,7 +41,9 @@ impl Subject {
     {
         let callee = Control::default();
         let service = BoxCloneService::new(layer.layer(callee.callee()));
-        Self { service, callee, request: Request::default(), layer_is_at_rest: Box::new(layer_is_at_rest) }
+        let instances = callee.instances();
+        let layer_is_at_rest = Box::new(layer_is_at_rest);
+        Self { service, callee, request: Request::default(), instances, layer_is_at_rest }
     }
 
     /// A call under way, not yet polled.
@@ -64,7 +68,7 @@ impl Subject {
     /// Panics unless everything that a request takes has been given back.
     #[track_caller]
     pub(crate) fn assert_at_rest(&self) {
-        assert_eq!(self.callee.instances(), 1, "instances of the callee: that in the service");
+        assert_eq!(self.callee.instances(), self.instances, "instances of the callee: those in the service");
         assert_eq!(self.callee.futures(), 0, "futures of the callee");
         assert_eq!(Request::strong_count(&self.request), 1, "copies of the request: that of the test");
         assert!((self.layer_is_at_rest)(), "the layer itself");
