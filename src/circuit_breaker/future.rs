@@ -71,8 +71,8 @@ where
             StateProj::Admitted { inner, permit, classifier } => {
                 let result = ready!(fail_on_unwind(permit, || inner.poll(cx)));
                 let verdict = classifier.classify(result.as_ref());
-                let good = matches!(verdict, Verdict::Success | Verdict::Refused | Verdict::InProgress { .. });
-                if let (false, Some(permit)) = (good && result.is_ok(), permit.as_mut()) {
+                let bad = result.is_err() || matches!(verdict, Verdict::Failure(_) | Verdict::Ignored);
+                if let Some(permit) = permit.as_mut().filter(|_| bad) {
                     // No body can make it any better.
                     permit.settle(verdict);
                 }

@@ -63,7 +63,12 @@ pub(super) struct Rules {
 }
 
 impl Rules {
-    /// Whether so many failures and slow calls among `calls` are too many.
+    /// Whether the calls in the window are enough to judge by, and too many of them failed or were slow.
+    fn opens_at(&self, tally: Tally) -> bool {
+        tally.calls >= self.minimum_calls && self.tripped_by(tally)
+    }
+
+    /// Whether too many of these calls failed or were slow.
     fn tripped_by(&self, tally: Tally) -> bool {
         tally.failure_ratio().is_some_and(|ratio| ratio >= self.failure_ratio)
             || self.slow_calls.is_some_and(|slow| tally.slow_ratio().is_some_and(|ratio| ratio >= slow.ratio))
@@ -295,7 +300,7 @@ impl Machine {
             Phase::Closed if ticket == self.ticket => {
                 let tally = self.window.record(outcome, now);
                 // Closed -> Open: too many failed or were slow.
-                if tally.calls >= self.rules.minimum_calls && self.rules.tripped_by(tally) {
+                if self.rules.opens_at(tally) {
                     self.open(tally, now);
                 }
             }
@@ -314,11 +319,12 @@ impl Machine {
         let (tally, tripped) = match &mut self.phase {
             Phase::Closed if ticket == self.ticket => {
                 let tally = self.window.record(outcome, now);
-                (tally, tally.calls >= self.rules.minimum_calls && self.rules.tripped_by(tally))
+                (tally, self.rules.opens_at(tally))
             }
             Phase::HalfOpen { settled, out } => {
-                let Some(index) = out.iter().position(|probe| probe.ticket == ticket) else { return };
-                out.swap_remove(index);
+                if !take_probe(out, ticket) {
+                    return;
+                }
                 settled.add(outcome);
                 (*settled, true)
             }
@@ -403,9 +409,7 @@ impl Machine {
     fn settle_probe(&mut self, ticket: Ticket, outcome: Option<Outcome>, now: &mut Now) {
         self.give_up_probes(now);
         let Phase::HalfOpen { settled, out } = &mut self.phase else { return };
-        let Some(index) = out.iter().position(|probe| probe.ticket == ticket) else { return };
-        out.swap_remove(index);
-        if let Some(outcome) = outcome {
+        if let (true, Some(outcome)) = (take_probe(out, ticket), outcome) {
             settled.add(outcome);
             self.decide(now);
         }
@@ -437,6 +441,12 @@ impl Machine {
             self.transition = Some(Transition { from, to, tally });
         }
     }
+}
+
+/// Takes a probe from those that are out, if it still is.
+fn take_probe(out: &mut Vec<Probe>, ticket: Ticket) -> bool {
+    let index = out.iter().position(|probe| probe.ticket == ticket);
+    index.map(|index| out.swap_remove(index)).is_some()
 }
 
 #[cfg(test)]

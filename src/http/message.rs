@@ -20,10 +20,6 @@ pub trait HttpResponse {
     fn status(&self) -> StatusCode;
     /// Its headers.
     fn headers(&self) -> &HeaderMap;
-    /// Its extensions.
-    fn extensions(&self) -> &Extensions;
-    /// Its extensions, to change.
-    fn extensions_mut(&mut self) -> &mut Extensions;
 }
 
 /// The authority of a request; empty if its target names no host. The key of one layer for each host: see
@@ -62,13 +58,5 @@ impl<B> HttpResponse for Response<B> {
 
     fn headers(&self) -> &HeaderMap {
         self.headers()
-    }
-
-    fn extensions(&self) -> &Extensions {
-        self.extensions()
-    }
-
-    fn extensions_mut(&mut self) -> &mut Extensions {
-        self.extensions_mut()
     }
 }

@@ -34,12 +34,4 @@ impl HttpResponse for Response {
     fn headers(&self) -> &HeaderMap {
         self.headers()
     }
-
-    fn extensions(&self) -> &Extensions {
-        self.extensions()
-    }
-
-    fn extensions_mut(&mut self) -> &mut Extensions {
-        self.extensions_mut()
-    }
 }

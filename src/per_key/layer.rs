@@ -41,7 +41,8 @@ where
     K: Hash + Eq,
     M: Fn(&K) -> L,
 {
-    /// Takes the key of a request from `key_of`, and a layer for a key that is new from `layer_for`.
+    /// Takes the key of a request from `key_of`, and a layer for a key that is new from `layer_for`, which runs under a
+    /// lock and must not ask this layer for anything.
     ///
     /// # Errors
     ///

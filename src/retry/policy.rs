@@ -210,9 +210,6 @@ impl<C, P, D> RetryPolicy<C, P, D> {
         P: Replay<R>,
     {
         let rules = self.rules();
-        if progress.attempts >= rules.max_attempts {
-            return None;
-        }
         let (safe, retry_after) = match verdict {
             Verdict::Failure(failure) => (
                 failure.effect == Effect::None || rules.assume_idempotent || self.replay().is_idempotent(request),
@@ -265,7 +262,7 @@ impl<C, P, D> RetryPolicyBuilder<C, P, D> {
         self
     }
 
-    /// Starts no further attempt later than this after the first one started.
+    /// Begins no pause that would end later than this after the first attempt started.
     pub fn max_elapsed(mut self, max_elapsed: Duration) -> Self {
         self.rules.max_elapsed = Some(max_elapsed);
         self
