@@ -8,13 +8,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rand::RngExt as _;
 use rand::rngs::SmallRng;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::config::CircuitBuilder;
 use super::permit::Permit;
-use super::state::{Machine, Now, Refusal, Rules, State, Ticket, Transition, Window};
+use super::state::{Machine, Now, Refusal, Rules, State, Step, Ticket, Transition, Window};
 use super::word::Word;
 use crate::error::Rejection;
 use crate::sync::{AtomicU64, Mutex, OnceLock, Ordering, PoisonError};
@@ -45,14 +46,17 @@ pub struct Snapshot {
 pub(super) struct Shared {
     name: Arc<str>,
     word: AtomicU64,
-    /// What the word counts time from.
-    origin: Instant,
-    slow_after: Option<Duration>,
-    /// The longest wait a callee may ask for, if it may ask at all.
-    max_retry_after: Option<Duration>,
+    common: Arc<Common>,
     machine: Mutex<Machine>,
     /// Made when somebody first subscribes.
     states: OnceLock<watch::Sender<State>>,
+}
+
+/// What never changes, and is the same for all siblings: of those there can be thousands.
+struct Common {
+    rules: Rules,
+    /// What the words count time from.
+    origin: Instant,
 }
 
 impl Circuit {
@@ -61,29 +65,22 @@ impl Circuit {
         CircuitBuilder::new(name.into())
     }
 
-    pub(super) fn new(name: Arc<str>, rules: Rules, window: Window, max_retry_after: Option<Duration>) -> Self {
-        let origin = Instant::now();
-        let slow_after = rules.slow_calls.map(|slow| slow.threshold);
-        let machine = Machine::new(rules, window, rand::make_rng::<SmallRng>());
-        let word = Word::of(&machine, origin);
-        Self {
-            inner: Arc::new(Shared {
-                name,
-                word: AtomicU64::new(word.0),
-                origin,
-                slow_after,
-                max_retry_after,
-                machine: Mutex::new(machine),
-                states: OnceLock::new(),
-            }),
-        }
+    pub(super) fn new(name: Arc<str>, rules: Rules, window: Window) -> Self {
+        Self::with(name, Arc::new(Common { rules, origin: Instant::now() }), window)
     }
 
-    /// Another circuit by the same rules: new, closed, and with a name of its own.
+    /// Another circuit by the same rules: new, closed, and with a name of its own. It shares what never changes, so
+    /// that it takes less memory than one that is built.
     #[must_use]
     pub fn sibling(&self, name: impl Into<Arc<str>>) -> Self {
-        let (rules, window) = self.inner.locked(|machine, _| machine.blank());
-        Self::new(name.into(), rules, window, self.inner.max_retry_after)
+        let window = self.inner.locked(|machine, _| machine.blank_window());
+        Self::with(name.into(), Arc::clone(&self.inner.common), window)
+    }
+
+    fn with(name: Arc<str>, common: Arc<Common>, window: Window) -> Self {
+        let machine = Machine::new(window, rand::make_rng::<SmallRng>().random());
+        let word = AtomicU64::new(Word::of(&machine, common.origin).0);
+        Self { inner: Arc::new(Shared { name, word, common, machine: Mutex::new(machine), states: OnceLock::new() }) }
     }
 
     /// The name it was built with.
@@ -101,7 +98,7 @@ impl Circuit {
     /// Its state and the calls behind it, from one moment.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        let (state, tally) = self.inner.locked(|machine, now| (machine.state(), machine.tally(now)));
+        let (state, tally) = self.inner.locked(|machine, step| (machine.state(), machine.tally(step)));
         Snapshot { name: Arc::clone(&self.inner.name), state, tally }
     }
 
@@ -157,7 +154,7 @@ impl Circuit {
 
     #[cold]
     fn ticket_now(&self, word: Word) -> Result<Ticket, Refusal> {
-        match word.refusal(self.inner.origin) {
+        match word.refusal(self.inner.common.origin) {
             Some(refusal) => Err(refusal),
             None => self.inner.locked(Machine::acquire),
         }
@@ -181,10 +178,13 @@ impl Circuit {
 
     #[cold]
     fn refusal_now(&self, word: Word) -> Option<Refusal> {
-        if word.state() == State::HalfOpen {
-            return self.inner.locked(Machine::refusal);
-        }
-        word.refusal(self.inner.origin)
+        if word.is_half_open() { self.refusal_of_probe() } else { word.refusal(self.inner.common.origin) }
+    }
+
+    /// Apart, so that nothing of it burdens the rejections of an open circuit.
+    #[inline(never)]
+    fn refusal_of_probe(&self) -> Option<Refusal> {
+        self.inner.locked(Machine::refusal)
     }
 
     /// Rejects every request until told otherwise. [`reset`](Self::reset) ends it.
@@ -205,7 +205,7 @@ impl Circuit {
 
     /// Opens now, this once for `wait`; then it is half-open and goes on by its own rules.
     pub fn open_for(&self, wait: Duration) {
-        self.inner.locked(|machine, now| machine.open_once(wait, now));
+        self.inner.locked(|machine, step| machine.open_once(wait, step));
     }
 
     /// Closes it with an empty window, as if newly built. Answers to earlier requests no longer count.
@@ -229,7 +229,7 @@ impl Shared {
     /// From when on a call is slow, if that is judged.
     #[inline]
     pub(super) fn slow_after(&self) -> Option<Duration> {
-        self.slow_after
+        self.common.rules.slow_calls.map(|slow| slow.threshold)
     }
 
     /// Whether a success with this ticket changes nothing, so that there is nothing to record.
@@ -242,40 +242,40 @@ impl Shared {
         let word = self.word();
         let absorbed = outcome == Outcome::SUCCESS && word.absorbs_success(ticket);
         if !absorbed && word.may_count(ticket) {
-            self.locked_at(now, |machine, now| machine.record(ticket, outcome, now));
+            self.locked_at(now, |machine, step| machine.record(ticket, outcome, step));
         }
     }
 
     /// Records a failure with which the callee asked to be left alone. Where that is not obeyed, a failure like others.
     #[cold]
     pub(super) fn record_and_open(&self, ticket: Ticket, outcome: Outcome, wait: Duration, now: Now) {
-        match self.max_retry_after {
-            Some(max) => self.locked_at(now, |machine, now| {
-                machine.record_and_open(ticket, outcome, wait.min(max), now);
+        match self.common.rules.max_retry_after {
+            Some(max) => self.locked_at(now, |machine, step| {
+                machine.record_and_open(ticket, outcome, wait.min(max), step);
             }),
             None => self.record(ticket, outcome, now),
         }
     }
 
     pub(super) fn give_back(&self, ticket: Ticket) {
-        if self.word().state() == State::HalfOpen {
-            self.locked(|machine, now| machine.give_back(ticket, now));
+        if self.word().is_half_open() {
+            self.locked(|machine, step| machine.give_back(ticket, step));
         }
     }
 
-    fn locked<R>(&self, step: impl FnOnce(&mut Machine, &mut Now) -> R) -> R {
-        self.locked_at(Now::default(), step)
+    fn locked<R>(&self, run: impl FnOnce(&mut Machine, &mut Step<'_>) -> R) -> R {
+        self.locked_at(Now::default(), run)
     }
 
     /// One step of the machine. What happened is told after the lock is gone.
     #[inline]
-    fn locked_at<R>(&self, mut now: Now, step: impl FnOnce(&mut Machine, &mut Now) -> R) -> R {
+    fn locked_at<R>(&self, now: Now, run: impl FnOnce(&mut Machine, &mut Step<'_>) -> R) -> R {
+        let mut step = Step::new(&self.common.rules, now);
         let mut machine = self.machine.lock().unwrap_or_else(PoisonError::into_inner);
-        let result = step(&mut machine, &mut now);
-        let transition = machine.take_transition();
-        self.word.store(Word::of(&machine, self.origin).0, Ordering::Relaxed);
+        let result = run(&mut machine, &mut step);
+        self.word.store(Word::of(&machine, self.common.origin).0, Ordering::Relaxed);
         drop(machine);
-        if let Some(transition) = transition {
+        if let Some(transition) = step.transition {
             self.announce(&transition);
         }
         result

@@ -161,7 +161,8 @@ impl CircuitBuilder {
             open_for: self.open_for,
             probes: self.probes as u64,
             probe_timeout,
+            max_retry_after: self.max_retry_after,
         };
-        Ok(Circuit::new(self.name, rules, window, self.max_retry_after))
+        Ok(Circuit::new(self.name, rules, window))
     }
 }

@@ -1,12 +1,13 @@
 //! The state machine: what a circuit does with what happens to it.
 //!
-//! A plain struct without a lock. Time comes in as [`Now`], the random generator is part of it, and what happened
-//! goes out as a [`Transition`], to be spoken of once no lock is held.
+//! A plain struct without a lock. What it takes from outside and what it tells is in a [`Step`]: the rules, the time,
+//! and the [`Transition`] that was made, to be spoken of once no lock is held. Chance comes from a seed of its own.
 
 use std::fmt;
 use std::time::Duration;
 
 use rand::rngs::SmallRng;
+use rand::{RngExt as _, SeedableRng as _};
 use tokio::time::Instant;
 
 use crate::backoff::{Backoff, Waits};
@@ -60,6 +61,8 @@ pub(super) struct Rules {
     pub(super) open_for: Backoff,
     pub(super) probes: u64,
     pub(super) probe_timeout: Duration,
+    /// The longest wait a callee may ask for, if it may ask at all.
+    pub(super) max_retry_after: Option<Duration>,
 }
 
 impl Rules {
@@ -130,6 +133,21 @@ impl From<Instant> for Now {
     }
 }
 
+/// What one step of the machine takes from outside, and what it tells.
+#[derive(Debug)]
+pub(super) struct Step<'a> {
+    pub(super) rules: &'a Rules,
+    pub(super) now: Now,
+    /// The change of state that it made, if it made one.
+    pub(super) transition: Option<Transition>,
+}
+
+impl<'a> Step<'a> {
+    pub(super) const fn new(rules: &'a Rules, now: Now) -> Self {
+        Self { rules, now, transition: None }
+    }
+}
+
 /// The number of an admission. An answer counts only while its ticket is valid: the ticket of a closed circuit until
 /// it next changes state, the ticket of a probe until the probe is settled or given up.
 pub(super) type Ticket = u64;
@@ -197,26 +215,25 @@ pub(super) enum Gate {
 
 #[derive(Debug)]
 pub(super) struct Machine {
-    rules: Rules,
     phase: Phase,
     /// The last ticket that was given out. Every change of state takes one, so that earlier ones are out of date.
     ticket: Ticket,
     window: Window,
     waits: Waits,
-    rng: SmallRng,
-    transition: Option<Transition>,
+    /// Where the next generator starts. A generator would be four times as large, and is needed only to open.
+    seed: u64,
 }
 
 impl Machine {
-    pub(super) fn new(rules: Rules, window: Window, rng: SmallRng) -> Self {
-        Self { rules, phase: Phase::Closed, ticket: 1, window, waits: Waits::default(), rng, transition: None }
+    pub(super) fn new(window: Window, seed: u64) -> Self {
+        Self { phase: Phase::Closed, ticket: 1, window, waits: Waits::default(), seed }
     }
 
-    /// What it takes to make another one like this.
-    pub(super) fn blank(&self) -> (Rules, Window) {
+    /// An empty window like its own.
+    pub(super) fn blank_window(&self) -> Window {
         let mut window = self.window.clone();
         window.clear();
-        (self.rules.clone(), window)
+        window
     }
 
     pub(super) fn state(&self) -> State {
@@ -245,48 +262,42 @@ impl Machine {
     }
 
     /// The calls behind the present state: the window, the probes, or what opened the circuit.
-    pub(super) fn tally(&mut self, now: &mut Now) -> Tally {
+    pub(super) fn tally(&mut self, step: &mut Step<'_>) -> Tally {
         match &self.phase {
             Phase::Open { tally, .. } => *tally,
             Phase::HalfOpen { settled, .. } => *settled,
-            _ => self.window.tally(now),
+            _ => self.window.tally(&mut step.now),
         }
     }
 
-    /// The change of state that the last step made, if it made one.
-    #[inline]
-    pub(super) fn take_transition(&mut self) -> Option<Transition> {
-        self.transition.take()
-    }
-
     /// Why a request would not be admitted now, if it would not.
-    pub(super) fn refusal(&mut self, now: &mut Now) -> Option<Refusal> {
-        self.give_up_probes(now);
+    pub(super) fn refusal(&mut self, step: &mut Step<'_>) -> Option<Refusal> {
+        self.give_up_probes(step);
         match &self.phase {
             Phase::Closed | Phase::ObserveOnly | Phase::ForcedClosed => None,
             Phase::ForcedOpen | Phase::Open { until: None, .. } => Some(Refusal { retry_after: None }),
-            Phase::Open { until: Some(until), .. } => Refusal::until(until.saturating_duration_since(now.get())),
+            Phase::Open { until: Some(until), .. } => Refusal::until(until.saturating_duration_since(step.now.get())),
             Phase::HalfOpen { settled, out } => {
-                let all_out = settled.calls + out.len() as u64 >= self.rules.probes;
+                let all_out = settled.calls + out.len() as u64 >= step.rules.probes;
                 all_out.then_some(Refusal { retry_after: None })
             }
         }
     }
 
     /// Admits a request, or says why not.
-    pub(super) fn acquire(&mut self, now: &mut Now) -> Result<Ticket, Refusal> {
-        if let Some(refusal) = self.refusal(now) {
+    pub(super) fn acquire(&mut self, step: &mut Step<'_>) -> Result<Ticket, Refusal> {
+        if let Some(refusal) = self.refusal(step) {
             return Err(refusal);
         }
         if let Phase::Open { tally, .. } = self.phase {
             // Open -> HalfOpen: the wait is over.
-            self.enter(Phase::HalfOpen { settled: Tally::default(), out: Vec::new() }, tally);
+            self.enter(Phase::HalfOpen { settled: Tally::default(), out: Vec::new() }, tally, step);
         }
         Ok(match &mut self.phase {
             Phase::ForcedClosed => UNSEEN,
             Phase::HalfOpen { out, .. } => {
                 self.ticket += 1;
-                out.push(Probe { ticket: self.ticket, since: now.get() });
+                out.push(Probe { ticket: self.ticket, since: step.now.get() });
                 self.ticket
             }
             _ => self.ticket,
@@ -295,31 +306,31 @@ impl Machine {
 
     /// Records how an admitted call went. A ticket that is out of date changes nothing.
     #[inline]
-    pub(super) fn record(&mut self, ticket: Ticket, outcome: Outcome, now: &mut Now) {
+    pub(super) fn record(&mut self, ticket: Ticket, outcome: Outcome, step: &mut Step<'_>) {
         match self.phase {
             Phase::Closed if ticket == self.ticket => {
-                let tally = self.window.record(outcome, now);
+                let tally = self.window.record(outcome, &mut step.now);
                 // Closed -> Open: too many failed or were slow.
-                if self.rules.opens_at(tally) {
-                    self.open(tally, now);
+                if step.rules.opens_at(tally) {
+                    self.open(tally, step);
                 }
             }
             Phase::ObserveOnly if ticket == self.ticket => {
-                self.window.record(outcome, now);
+                self.window.record(outcome, &mut step.now);
             }
-            Phase::HalfOpen { .. } => self.settle_probe(ticket, Some(outcome), now),
+            Phase::HalfOpen { .. } => self.settle_probe(ticket, Some(outcome), step),
             _ => {}
         }
     }
 
     /// Records a failure with which the callee asked to be left alone for `wait`, and opens for that long, or for the
     /// wait that is due anyway if that is longer.
-    pub(super) fn record_and_open(&mut self, ticket: Ticket, outcome: Outcome, wait: Duration, now: &mut Now) {
-        self.give_up_probes(now);
+    pub(super) fn record_and_open(&mut self, ticket: Ticket, outcome: Outcome, wait: Duration, step: &mut Step<'_>) {
+        self.give_up_probes(step);
         let (tally, tripped) = match &mut self.phase {
             Phase::Closed if ticket == self.ticket => {
-                let tally = self.window.record(outcome, now);
-                (tally, self.rules.opens_at(tally))
+                let tally = self.window.record(outcome, &mut step.now);
+                (tally, step.rules.opens_at(tally))
             }
             Phase::HalfOpen { settled, out } => {
                 if !take_probe(out, ticket) {
@@ -328,46 +339,46 @@ impl Machine {
                 settled.add(outcome);
                 (*settled, true)
             }
-            _ => return self.record(ticket, outcome, now),
+            _ => return self.record(ticket, outcome, step),
         };
-        let due = if tripped { self.next_wait() } else { Duration::ZERO };
+        let due = if tripped { self.next_wait(step.rules) } else { Duration::ZERO };
         // Closed, HalfOpen -> Open: the callee asked for it.
-        self.open_for(due.max(wait), tally, now);
+        self.open_for(due.max(wait), tally, step);
     }
 
     /// Takes an admission back of which nothing is known.
-    pub(super) fn give_back(&mut self, ticket: Ticket, now: &mut Now) {
-        self.settle_probe(ticket, None, now);
+    pub(super) fn give_back(&mut self, ticket: Ticket, step: &mut Step<'_>) {
+        self.settle_probe(ticket, None, step);
     }
 
     /// Opens for `wait`, whatever the calls say. Does not lengthen later waits.
-    pub(super) fn open_once(&mut self, wait: Duration, now: &mut Now) {
-        let tally = self.tally(now);
-        self.open_for(wait, tally, now);
+    pub(super) fn open_once(&mut self, wait: Duration, step: &mut Step<'_>) {
+        let tally = self.tally(step);
+        self.open_for(wait, tally, step);
     }
 
-    pub(super) fn force_open(&mut self, now: &mut Now) {
-        self.switch(Phase::ForcedOpen, now);
+    pub(super) fn force_open(&mut self, step: &mut Step<'_>) {
+        self.switch(Phase::ForcedOpen, step);
     }
 
-    pub(super) fn force_closed(&mut self, now: &mut Now) {
-        self.switch(Phase::ForcedClosed, now);
+    pub(super) fn force_closed(&mut self, step: &mut Step<'_>) {
+        self.switch(Phase::ForcedClosed, step);
     }
 
-    pub(super) fn observe_only(&mut self, now: &mut Now) {
-        self.switch(Phase::ObserveOnly, now);
+    pub(super) fn observe_only(&mut self, step: &mut Step<'_>) {
+        self.switch(Phase::ObserveOnly, step);
     }
 
     /// Back to the beginning: closed, with nothing recorded and the first wait ahead.
-    pub(super) fn reset(&mut self, now: &mut Now) {
-        self.switch(Phase::Closed, now);
+    pub(super) fn reset(&mut self, step: &mut Step<'_>) {
+        self.switch(Phase::Closed, step);
     }
 
     /// An operator's switch: what was known is forgotten.
-    fn switch(&mut self, phase: Phase, now: &mut Now) {
-        let tally = self.tally(now);
+    fn switch(&mut self, phase: Phase, step: &mut Step<'_>) {
+        let tally = self.tally(step);
         self.start_over();
-        self.enter(phase, tally);
+        self.enter(phase, tally, step);
     }
 
     fn start_over(&mut self) {
@@ -376,69 +387,72 @@ impl Machine {
     }
 
     #[cold]
-    fn open(&mut self, tally: Tally, now: &mut Now) {
-        let wait = self.next_wait();
-        self.open_for(wait, tally, now);
+    fn open(&mut self, tally: Tally, step: &mut Step<'_>) {
+        let wait = self.next_wait(step.rules);
+        self.open_for(wait, tally, step);
     }
 
-    fn open_for(&mut self, wait: Duration, tally: Tally, now: &mut Now) {
-        self.enter(Phase::Open { until: now.get().checked_add(wait), tally }, tally);
+    fn open_for(&mut self, wait: Duration, tally: Tally, step: &mut Step<'_>) {
+        let until = step.now.get().checked_add(wait);
+        self.enter(Phase::Open { until, tally }, tally, step);
     }
 
     /// Jitter may draw zero, but to open and to be half-open are two steps.
-    fn next_wait(&mut self) -> Duration {
-        self.waits.next(&self.rules.open_for, &mut self.rng).max(Duration::from_nanos(1))
+    fn next_wait(&mut self, rules: &Rules) -> Duration {
+        let mut rng = SmallRng::seed_from_u64(self.seed);
+        self.seed = rng.random();
+        self.waits.next(&rules.open_for, &mut rng).max(Duration::from_nanos(1))
     }
 
     /// Counts the probes as failed that should have answered by now; and as slow, if by then they were.
-    fn give_up_probes(&mut self, now: &mut Now) {
+    fn give_up_probes(&mut self, step: &mut Step<'_>) {
         let Phase::HalfOpen { settled, out } = &mut self.phase else { return };
-        let now_read = now.get();
+        let now = step.now.get();
         let before = out.len();
-        out.retain(|probe| now_read.saturating_duration_since(probe.since) <= self.rules.probe_timeout);
+        out.retain(|probe| now.saturating_duration_since(probe.since) <= step.rules.probe_timeout);
         let given_up = before - out.len();
-        let slow = self.rules.slow_calls.is_some_and(|slow| slow.threshold <= self.rules.probe_timeout);
+        let slow = step.rules.slow_calls.is_some_and(|slow| slow.threshold <= step.rules.probe_timeout);
         for _ in 0..given_up {
             settled.add(Outcome { failed: true, slow });
         }
         if given_up > 0 {
-            self.decide(now);
+            self.decide(step);
         }
     }
 
-    fn settle_probe(&mut self, ticket: Ticket, outcome: Option<Outcome>, now: &mut Now) {
-        self.give_up_probes(now);
+    fn settle_probe(&mut self, ticket: Ticket, outcome: Option<Outcome>, step: &mut Step<'_>) {
+        self.give_up_probes(step);
         let Phase::HalfOpen { settled, out } = &mut self.phase else { return };
         if let (true, Some(outcome)) = (take_probe(out, ticket), outcome) {
             settled.add(outcome);
-            self.decide(now);
+            self.decide(step);
         }
     }
 
     /// Ends half-open as soon as the probes that are still missing cannot change the result.
-    fn decide(&mut self, now: &mut Now) {
+    fn decide(&mut self, step: &mut Step<'_>) {
         let Phase::HalfOpen { settled, .. } = self.phase else { return };
-        let probes = self.rules.probes;
+        let probes = step.rules.probes;
         let missing = probes - settled.calls;
         let at_best = Tally { calls: probes, ..settled };
         let at_worst = Tally { calls: probes, failures: settled.failures + missing, slow: settled.slow + missing };
-        if self.rules.tripped_by(at_best) {
+        if step.rules.tripped_by(at_best) {
             // HalfOpen -> Open: too many probes failed or were slow.
-            self.open(settled, now);
-        } else if !self.rules.tripped_by(at_worst) {
+            self.open(settled, step);
+        } else if !step.rules.tripped_by(at_worst) {
             // HalfOpen -> Closed: too few are left to fail.
             self.start_over();
-            self.enter(Phase::Closed, settled);
+            self.enter(Phase::Closed, settled, step);
         }
     }
 
-    fn enter(&mut self, phase: Phase, tally: Tally) {
+    fn enter(&mut self, phase: Phase, tally: Tally, step: &mut Step<'_>) {
         let from = self.state();
         self.phase = phase;
         self.ticket += 1;
         let to = self.state();
         if from != to {
-            self.transition = Some(Transition { from, to, tally });
+            step.transition = Some(Transition { from, to, tally });
         }
     }
 }

@@ -69,7 +69,14 @@ impl Word {
         (self.0 & KIND <= OBSERVE_ONLY).then_some(self.0 >> TICKET_SHIFT)
     }
 
+    /// Whether the machine has to be asked who passes.
+    #[inline]
+    pub(super) fn is_half_open(self) -> bool {
+        self.0 & KIND == HALF_OPEN
+    }
+
     /// Why a request is refused now, where the word alone can tell.
+    #[inline]
     pub(super) fn refusal(self, origin: Instant) -> Option<Refusal> {
         match self.0 & KIND {
             OPEN if self.0 >> UNTIL_SHIFT != NEVER => {

@@ -1,17 +1,21 @@
 //! What cannot be shown from outside: when the clock is read, and chance with a known seed. All else is in
 //! `tests/circuit_breaker` and `tests/circuit_reference.rs`.
 
-use rand::SeedableRng as _;
-
 use super::*;
 use crate::backoff::Jitter;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn machine(window: Window, open_for: Backoff, seed: u64) -> Machine {
-    let rules =
-        Rules { failure_ratio: 1.0, minimum_calls: 2, slow_calls: None, open_for, probes: 1, probe_timeout: SECOND };
-    Machine::new(rules, window, SmallRng::seed_from_u64(seed))
+fn rules(open_for: Backoff) -> Rules {
+    Rules {
+        failure_ratio: 1.0,
+        minimum_calls: 2,
+        slow_calls: None,
+        open_for,
+        probes: 1,
+        probe_timeout: SECOND,
+        max_retry_after: None,
+    }
 }
 
 fn last_two_calls() -> Window {
@@ -20,37 +24,39 @@ fn last_two_calls() -> Window {
 
 /// Whether the clock is read when one call is admitted and ends so.
 fn reads_the_clock(machine: &mut Machine, outcome: Outcome) -> bool {
-    let mut now = Now::default();
-    let ticket = machine.acquire(&mut now).unwrap();
-    machine.record(ticket, outcome, &mut now);
-    now.0.is_some()
+    let rules = rules(SECOND.into());
+    let mut step = Step::new(&rules, Now::default());
+    let ticket = machine.acquire(&mut step).unwrap();
+    machine.record(ticket, outcome, &mut step);
+    step.now.0.is_some()
 }
 
 #[test]
 fn a_closed_circuit_with_a_count_window_reads_no_clock() {
-    let mut machine = machine(last_two_calls(), SECOND.into(), 0);
+    let mut machine = Machine::new(last_two_calls(), 0);
     for outcome in [Outcome::SUCCESS, Outcome::FAILURE, Outcome::SUCCESS, Outcome::FAILURE] {
         assert!(!reads_the_clock(&mut machine, outcome));
     }
-    let mut now = Now::default();
-    machine.tally(&mut now);
-    machine.observe_only(&mut now);
-    machine.force_open(&mut now);
-    assert_eq!(machine.acquire(&mut now), Err(Refusal { retry_after: None }));
-    machine.force_closed(&mut now);
-    assert_eq!(machine.acquire(&mut now), Ok(UNSEEN));
-    machine.reset(&mut now);
-    assert_eq!(now.0, None);
+    let rules = rules(SECOND.into());
+    let mut step = Step::new(&rules, Now::default());
+    machine.tally(&mut step);
+    machine.observe_only(&mut step);
+    machine.force_open(&mut step);
+    assert_eq!(machine.acquire(&mut step), Err(Refusal { retry_after: None }));
+    machine.force_closed(&mut step);
+    assert_eq!(machine.acquire(&mut step), Ok(UNSEEN));
+    machine.reset(&mut step);
+    assert_eq!(step.now.0, None);
 }
 
 #[test]
 fn to_open_reads_the_clock_and_so_does_a_time_window() {
-    let mut opens = machine(last_two_calls(), SECOND.into(), 0);
+    let mut opens = Machine::new(last_two_calls(), 0);
     assert!(!reads_the_clock(&mut opens, Outcome::FAILURE));
     assert!(reads_the_clock(&mut opens, Outcome::FAILURE));
 
     let window = Window::Time(Box::new(TimeWindow::last(SECOND, 10).unwrap()));
-    assert!(reads_the_clock(&mut machine(window, SECOND.into(), 0), Outcome::SUCCESS));
+    assert!(reads_the_clock(&mut Machine::new(window, 0), Outcome::SUCCESS));
 }
 
 #[tokio::test(start_paused = true)]
@@ -64,19 +70,21 @@ async fn within_a_step_time_stands_still() {
 
 /// The waits of a circuit whose probes all fail.
 fn waits(open_for: Backoff, seed: u64) -> Vec<Duration> {
-    let mut machine = machine(last_two_calls(), open_for, seed);
+    let rules = rules(open_for);
+    let at = |now: Instant| Step::new(&rules, now.into());
+    let mut machine = Machine::new(last_two_calls(), seed);
     let mut now = Instant::now();
     let mut waits = Vec::new();
     for _ in 0..100 {
         // Two requests as long as it is closed, one probe later on.
         loop {
-            let ticket = machine.acquire(&mut now.into()).unwrap();
-            machine.record(ticket, Outcome::FAILURE, &mut now.into());
+            let ticket = machine.acquire(&mut at(now)).unwrap();
+            machine.record(ticket, Outcome::FAILURE, &mut at(now));
             if machine.state() == State::Open {
                 break;
             }
         }
-        let wait = machine.refusal(&mut now.into()).map_or(Duration::ZERO, |refusal| refusal.retry_after.unwrap());
+        let wait = machine.refusal(&mut at(now)).map_or(Duration::ZERO, |refusal| refusal.retry_after.unwrap());
         waits.push(wait);
         now += wait;
     }
