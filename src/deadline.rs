@@ -57,6 +57,12 @@ pub fn deadline() -> Option<Instant> {
     }
 }
 
+/// Whether a timeout that starts now, and ends at `end` after `limit`, comes before all those around the calling code, or
+/// together with the first of them.
+pub(crate) fn is_first(limit: Duration, end: Instant) -> bool {
+    LIMIT.get().is_none_or(|outer| limit <= outer) && DEADLINE.get().is_none_or(|outer| end <= outer)
+}
+
 /// When `limit` from now is over; `None` if no timer can wait for that.
 pub(crate) fn end_of(limit: Duration) -> Option<Instant> {
     now().checked_add(limit).filter(|end| end.checked_add(TICK).is_some())

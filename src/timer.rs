@@ -57,15 +57,20 @@ impl Timer {
 
     /// `had_budget` is what [`has_budget`](Self::has_budget) said before; see [`poll_sleep`].
     pub(crate) fn poll_elapsed(mut self: Pin<&mut Self>, cx: &mut Context<'_>, had_budget: bool) -> Poll<()> {
-        let deadline = match self.as_mut().project() {
+        let (deadline, is_first) = match self.as_mut().project() {
             TimerProj::Set { sleep } => return poll_sleep(sleep, cx, had_budget),
-            TimerProj::Unset { limit } => deadline::end_of(*limit),
-            TimerProj::Spared { deadline } => *deadline,
+            TimerProj::Unset { limit } => {
+                let end = deadline::end_of(*limit);
+                (end, end.is_some_and(|end| deadline::is_first(*limit, end)))
+            }
+            // Asked again at each poll: the future may have been moved out of the timeout around it.
+            TimerProj::Spared { deadline } => {
+                (*deadline, deadline.is_some_and(|own| deadline::deadline().is_none_or(|first| own <= first)))
+            }
         };
-        // Asked again at each poll while it is spared: the future may have been moved out of the timeout around it.
         match deadline {
-            Some(own) if deadline::deadline().is_none_or(|earliest| own <= earliest) => {
-                self.set(Self::Set { sleep: sleep_until(own) });
+            Some(deadline) if is_first => {
+                self.set(Self::Set { sleep: sleep_until(deadline) });
                 // A timer that is set only now has elapsed if the limit is zero; then nobody looked at the budget.
                 self.poll_elapsed(cx, has_budget_remaining())
             }
