@@ -136,12 +136,14 @@ fn run(race: &Race, ready: Vec<Ready>, quick: bool, runtime: &Handle) -> Vec<Row
     let mut contenders = Vec::new();
     let mut memory = Vec::new();
     for ((name, make), Ready { task, filling, calling }) in race.contenders.iter().zip(ready) {
-        contenders.push(Contender { name: (*name).to_owned(), run: runner(race, make, task, runtime) });
         #[allow(clippy::cast_precision_loss, reason = "far fewer than 2^53")]
         let by_call = |total: u64| total as f64 / COUNTED as f64;
         let (allocations, bytes) = (by_call(calling.allocations), by_call(calling.bytes));
         // Two tasks allocate as one does, each.
-        memory.push((race.tasks == 1).then_some(Memory { allocations, bytes, heap: filling.bytes - filling.freed }));
+        // The box around the contender is ours.
+        let heap = filling.bytes - filling.freed - size_of_val(&*task) as u64;
+        memory.push((race.tasks == 1).then_some(Memory { allocations, bytes, heap }));
+        contenders.push(Contender { name: (*name).to_owned(), run: runner(race, make, task, runtime) });
     }
     let calls = if race.grows { 20 } else { 500 };
     // Two tasks take several tries a round.
