@@ -105,6 +105,22 @@ fn a_failure_that_comes_after_the_one_that_opened_it_counts_for_nothing() {
 }
 
 #[test]
+fn of_two_failures_that_ask_for_a_pause_one_opens_it() {
+    let overloaded = Verdict::Failure(Failure::new(Effect::None).retry_after(Duration::from_secs(60)));
+    in_every_order(move || {
+        let circuit = circuit().open_on_retry_after(Duration::from_secs(3600)).build().unwrap();
+        let permits = [circuit.acquire().unwrap(), circuit.acquire().unwrap()];
+        let [first, second] = permits.map(|permit| thread::spawn(move || permit.record(overloaded)));
+        first.join().unwrap();
+        second.join().unwrap();
+
+        assert_eq!(circuit.state(), State::Open);
+        assert_eq!(look(&circuit), (State::Open, failures(1)));
+        assert_eq!(EVENTS.take(), ["closed open"]);
+    });
+}
+
+#[test]
 fn after_a_reset_the_window_never_holds_an_earlier_call() {
     in_every_order(|| {
         let circuit = circuit().build().unwrap();
