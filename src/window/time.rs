@@ -20,10 +20,11 @@ pub struct TimeWindow {
     totals: Tally,
     /// Where bucket 0 begins: the first `now` that was seen.
     origin: Option<Instant>,
-    /// The number of the bucket that is being written.
+    /// The number of the bucket that is being written, and where it is: to divide is slow.
     current: u64,
-    /// Where the current bucket ends, from the origin.
-    edge: Duration,
+    slot: usize,
+    /// Where the current bucket ends; `None` before the first `now`, and if no clock reaches that far.
+    edge: Option<Instant>,
 }
 
 impl TimeWindow {
@@ -48,32 +49,29 @@ impl TimeWindow {
 
     /// For numbers that are known to be in their bounds.
     pub(crate) fn new(duration: Duration, buckets: usize) -> Self {
-        let mut window = Self {
+        Self {
             duration,
             buckets: vec![Tally::default(); buckets].into(),
             totals: Tally::default(),
             origin: None,
             current: 0,
-            edge: Duration::ZERO,
-        };
-        window.edge = window.end_of(0);
-        window
+            slot: 0,
+            edge: None,
+        }
     }
 
     /// Adds a call at `now` and returns what the window then holds.
     #[inline]
     pub fn record(&mut self, outcome: Outcome, now: Instant) -> Tally {
         self.advance(now);
-        let slot = self.slot(self.current);
-        self.buckets[slot].add(outcome);
+        self.buckets[self.slot].add(outcome);
         self.totals.add(outcome);
         self.totals
     }
 
     /// Adds calls to the bucket that was last looked at, without moving on.
     pub(crate) fn add(&mut self, calls: Tally) {
-        let slot = self.slot(self.current);
-        self.buckets[slot].merge(calls);
+        self.buckets[self.slot].merge(calls);
         self.totals.merge(calls);
     }
 
@@ -98,31 +96,31 @@ impl TimeWindow {
     /// Moves on to the bucket that `now` lies in, and lets go what has left the window.
     #[inline]
     fn advance(&mut self, now: Instant) {
-        let origin = *self.origin.get_or_insert(now);
-        let elapsed = now.saturating_duration_since(origin);
-        if elapsed >= self.edge {
-            self.advance_to(elapsed);
+        if self.edge.is_none_or(|edge| now >= edge) {
+            self.advance_to(now);
         }
     }
 
     #[cold]
-    fn advance_to(&mut self, elapsed: Duration) {
-        let target = self.bucket_at(elapsed);
+    fn advance_to(&mut self, now: Instant) {
+        let origin = *self.origin.get_or_insert(now);
+        let target = self.bucket_at(now.saturating_duration_since(origin)).max(self.current);
         let passed = usize::try_from(target - self.current).unwrap_or(usize::MAX);
         if passed >= self.buckets.len() {
             self.clear();
         } else {
             for back in 0..passed as u64 {
-                let slot = self.slot(target - back);
+                let slot = self.slot_of(target - back);
                 let gone = std::mem::take(&mut self.buckets[slot]);
                 self.totals.subtract(gone);
             }
         }
         self.current = target;
-        self.edge = self.end_of(target);
+        self.slot = self.slot_of(target);
+        self.edge = origin.checked_add(self.end_of(target));
     }
 
-    fn slot(&self, number: u64) -> usize {
+    fn slot_of(&self, number: u64) -> usize {
         // The remainder is below the number of buckets, which is a `usize`.
         #[allow(clippy::cast_possible_truncation, reason = "below the number of buckets")]
         {

@@ -146,6 +146,13 @@ fn time_does_not_run_backwards() {
     window.record(Outcome::FAILURE, origin + Duration::from_secs(5));
     assert_eq!(window.record(Outcome::SUCCESS, origin).calls, 2);
     assert_eq!(window.tally(origin + Duration::from_secs(15)).calls, 0);
+
+    // Nor where the next edge is beyond the clock.
+    let half = Duration::from_secs(1 << 62);
+    let mut window = TimeWindow::last(half * 2, 2).unwrap();
+    window.record(Outcome::FAILURE, origin);
+    window.record(Outcome::FAILURE, origin.checked_add(half).unwrap_or(origin + MONTH * 1_000));
+    assert_eq!(window.record(Outcome::SUCCESS, origin).calls, 3);
 }
 
 #[test]
