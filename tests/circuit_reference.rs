@@ -270,8 +270,8 @@ impl Reference {
         wait
     }
 
-    fn open(&mut self, wait: Duration) {
-        self.open_until = Some(self.now + wait);
+    fn open(&mut self, at: Duration, wait: Duration) {
+        self.open_until = Some(at + wait);
         self.opened_by = self.tally();
         self.change_to(State::Open);
     }
@@ -285,12 +285,12 @@ impl Reference {
         let due = if tripped { Some(self.next_wait()) } else { None };
         // The longer one, if there are two.
         if let Some(wait) = due.max(asked_for) {
-            self.open(wait);
+            self.open(self.now, wait);
         }
     }
 
     /// Tries every way in which the missing probes can end. If all lead to the same judgement, that is it.
-    fn judge_probes(&mut self) {
+    fn judge_probes(&mut self, at: Duration) {
         let ended = self.tally();
         let missing = self.rules.probes - ended.calls;
         let mut judgements = Vec::new();
@@ -306,7 +306,7 @@ impl Reference {
         if judgements.iter().all(|&too_many| too_many) {
             self.saw("half-open to open");
             let wait = self.next_wait();
-            self.open(wait);
+            self.open(at, wait);
         } else if !judgements.contains(&true) {
             self.saw("half-open to closed");
             self.forget();
@@ -314,23 +314,23 @@ impl Reference {
         }
     }
 
-    /// Hung probes are noticed when a request arrives or an answer comes in.
+    /// Hung probes are noticed when a request arrives or an answer comes in; what they change, they changed when their
+    /// time was over.
     fn notice_hung_probes(&mut self) {
         let timeout = self.rules.probe_timeout;
         let slow = self.rules.slow.is_some_and(|(threshold, _)| timeout >= threshold);
-        let mut hung = 0;
-        for probe in &mut self.probes {
-            match *probe {
-                Probe::Out { since } if self.now.saturating_sub(since) > timeout => {
-                    *probe = Probe::Ended(Recorded { at: self.now, failed: true, slow });
-                    hung += 1;
-                }
-                _ => {}
-            }
-        }
-        if hung > 0 {
+        loop {
+            let hung = self.probes.iter_mut().filter_map(|probe| match *probe {
+                Probe::Out { since } if self.now.saturating_sub(since) > timeout => Some((since + timeout, probe)),
+                _ => None,
+            });
+            let Some((at, probe)) = hung.min_by_key(|(at, _)| *at) else { return };
+            *probe = Probe::Ended(Recorded { at, failed: true, slow });
             self.saw("hung probe");
-            self.judge_probes();
+            self.judge_probes(at);
+            if self.state == State::Open && self.open_until <= Some(self.now) {
+                self.saw("hung probes whose open wait is over too");
+            }
         }
     }
 
@@ -387,11 +387,11 @@ impl Reference {
             (State::HalfOpen, recorded) if matches!(self.probes[call.probe], Probe::Out { .. }) => {
                 self.probes[call.probe] = recorded.map_or(Probe::GivenBack, Probe::Ended);
                 match (recorded, asked_for) {
-                    (Some(_), None) => self.judge_probes(),
+                    (Some(_), None) => self.judge_probes(self.now),
                     (Some(_), Some(asked_for)) => {
                         self.saw("probe asks for a wait");
                         let due = self.next_wait();
-                        self.open(due.max(asked_for));
+                        self.open(self.now, due.max(asked_for));
                     }
                     (None, _) => self.saw("probe gives its place back"),
                 }
@@ -752,6 +752,7 @@ fn agrees_with_a_plain_list_of_calls_step_by_step() {
         "all probes are out",
         "probe gives its place back",
         "hung probe",
+        "hung probes whose open wait is over too",
         "answer of an earlier era",
         "probe asks for a wait",
     ] {

@@ -275,8 +275,8 @@ impl Shared {
         let result = run(&mut machine, &mut step);
         self.word.store(Word::of(&machine, self.common.origin).0, Ordering::Relaxed);
         drop(machine);
-        if let Some(transition) = step.transition {
-            self.announce(&transition);
+        for transition in &step.transitions {
+            self.announce(transition);
         }
         result
     }

@@ -105,7 +105,8 @@ impl CircuitBuilder {
         Self { probes, ..self }
     }
 
-    /// A probe that has not answered within this time counts as failed; and as slow, if a call of this length is.
+    /// A probe that has not answered within this time counts as failed; and as slow, if a call of this length is. It does
+    /// so from then on, though it shows only with the next request: if that comes late, the open wait can be over too.
     pub fn probe_timeout(self, timeout: Duration) -> Self {
         Self { probe_timeout: Some(timeout), ..self }
     }

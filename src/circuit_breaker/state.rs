@@ -1,7 +1,7 @@
 //! The state machine: what a circuit does with what happens to it.
 //!
 //! A plain struct without a lock. What it takes from outside and what it tells is in a [`Step`]: the rules, the time,
-//! and the [`Transition`] that was made, to be spoken of once no lock is held. Chance comes from a seed of its own.
+//! and the [`Transition`]s that were made, to be spoken of once no lock is held. Chance comes from a seed of its own.
 
 use std::fmt;
 use std::time::Duration;
@@ -138,13 +138,13 @@ impl From<Instant> for Now {
 pub(super) struct Step<'a> {
     pub(super) rules: &'a Rules,
     pub(super) now: Now,
-    /// The change of state that it made, if it made one.
-    pub(super) transition: Option<Transition>,
+    /// The changes of state that it made. There can be two: hung probes open the circuit, and that wait is over too.
+    pub(super) transitions: Vec<Transition>,
 }
 
 impl<'a> Step<'a> {
     pub(super) const fn new(rules: &'a Rules, now: Now) -> Self {
-        Self { rules, now, transition: None }
+        Self { rules, now, transitions: Vec::new() }
     }
 }
 
@@ -188,7 +188,7 @@ enum Phase {
     HalfOpen {
         /// The probes that have answered, or that were given up as failed.
         settled: Tally,
-        /// The probes that are out.
+        /// The probes that are out, in the order they went.
         out: Vec<Probe>,
     },
     ForcedOpen,
@@ -312,7 +312,7 @@ impl Machine {
                 let tally = self.window.record(outcome, &mut step.now);
                 // Closed -> Open: too many failed or were slow.
                 if step.rules.opens_at(tally) {
-                    self.open(tally, step);
+                    self.open(tally, step.now.get(), step);
                 }
             }
             Phase::ObserveOnly if ticket == self.ticket => {
@@ -343,7 +343,7 @@ impl Machine {
         };
         let due = if tripped { self.next_wait(step.rules) } else { Duration::ZERO };
         // Closed, HalfOpen -> Open: the callee asked for it.
-        self.open_for(due.max(wait), tally, step);
+        self.open_for(due.max(wait), tally, step.now.get(), step);
     }
 
     /// Takes an admission back of which nothing is known.
@@ -354,7 +354,7 @@ impl Machine {
     /// Opens for `wait`, whatever the calls say. Does not lengthen later waits.
     pub(super) fn open_once(&mut self, wait: Duration, step: &mut Step<'_>) {
         let tally = self.tally(step);
-        self.open_for(wait, tally, step);
+        self.open_for(wait, tally, step.now.get(), step);
     }
 
     pub(super) fn force_open(&mut self, step: &mut Step<'_>) {
@@ -387,14 +387,13 @@ impl Machine {
     }
 
     #[cold]
-    fn open(&mut self, tally: Tally, step: &mut Step<'_>) {
+    fn open(&mut self, tally: Tally, since: Instant, step: &mut Step<'_>) {
         let wait = self.next_wait(step.rules);
-        self.open_for(wait, tally, step);
+        self.open_for(wait, tally, since, step);
     }
 
-    fn open_for(&mut self, wait: Duration, tally: Tally, step: &mut Step<'_>) {
-        let until = step.now.get().checked_add(wait);
-        self.enter(Phase::Open { until, tally }, tally, step);
+    fn open_for(&mut self, wait: Duration, tally: Tally, since: Instant, step: &mut Step<'_>) {
+        self.enter(Phase::Open { until: since.checked_add(wait), tally }, tally, step);
     }
 
     /// Jitter may draw zero, but to open and to be half-open are two steps.
@@ -404,19 +403,18 @@ impl Machine {
         self.waits.next(&rules.open_for, &mut rng).max(Duration::from_nanos(1))
     }
 
-    /// Counts the probes as failed that should have answered by now; and as slow, if by then they were.
+    /// Counts the probes as failed that should have answered by now, each from when its time was over; and as slow, if by
+    /// then they were.
     fn give_up_probes(&mut self, step: &mut Step<'_>) {
-        let Phase::HalfOpen { settled, out } = &mut self.phase else { return };
+        let Phase::HalfOpen { out, .. } = &mut self.phase else { return };
         let now = step.now.get();
-        let before = out.len();
-        out.retain(|probe| now.saturating_duration_since(probe.since) <= step.rules.probe_timeout);
-        let given_up = before - out.len();
-        let slow = step.rules.slow_calls.is_some_and(|slow| slow.threshold <= step.rules.probe_timeout);
-        for _ in 0..given_up {
+        let timeout = step.rules.probe_timeout;
+        let slow = step.rules.slow_calls.is_some_and(|slow| slow.threshold <= timeout);
+        let given_up = out.partition_point(|probe| now.saturating_duration_since(probe.since) > timeout);
+        for probe in out.drain(..given_up).collect::<Vec<_>>() {
+            let Phase::HalfOpen { settled, .. } = &mut self.phase else { return };
             settled.add(Outcome { failed: true, slow });
-        }
-        if given_up > 0 {
-            self.decide(step);
+            self.decide(probe.since + timeout, step);
         }
     }
 
@@ -425,12 +423,12 @@ impl Machine {
         let Phase::HalfOpen { settled, out } = &mut self.phase else { return };
         if let (true, Some(outcome)) = (take_probe(out, ticket), outcome) {
             settled.add(outcome);
-            self.decide(step);
+            self.decide(step.now.get(), step);
         }
     }
 
-    /// Ends half-open as soon as the probes that are still missing cannot change the result.
-    fn decide(&mut self, step: &mut Step<'_>) {
+    /// Ends half-open, as of `since`, once the probes that are still missing cannot change the result.
+    fn decide(&mut self, since: Instant, step: &mut Step<'_>) {
         let Phase::HalfOpen { settled, .. } = self.phase else { return };
         let probes = step.rules.probes;
         let missing = probes - settled.calls;
@@ -438,7 +436,7 @@ impl Machine {
         let at_worst = Tally { calls: probes, failures: settled.failures + missing, slow: settled.slow + missing };
         if step.rules.tripped_by(at_best) {
             // HalfOpen -> Open: too many probes failed or were slow.
-            self.open(settled, step);
+            self.open(settled, since, step);
         } else if !step.rules.tripped_by(at_worst) {
             // HalfOpen -> Closed: too few are left to fail.
             self.start_over();
@@ -452,7 +450,7 @@ impl Machine {
         self.ticket += 1;
         let to = self.state();
         if from != to {
-            step.transition = Some(Transition { from, to, tally });
+            step.transitions.push(Transition { from, to, tally });
         }
     }
 }
@@ -460,7 +458,7 @@ impl Machine {
 /// Takes a probe from those that are out, if it still is.
 fn take_probe(out: &mut Vec<Probe>, ticket: Ticket) -> bool {
     let index = out.iter().position(|probe| probe.ticket == ticket);
-    index.map(|index| out.swap_remove(index)).is_some()
+    index.map(|index| out.remove(index)).is_some()
 }
 
 #[cfg(test)]

@@ -169,10 +169,10 @@ async fn half_open_ends_by_itself_when_its_probes_hang() {
     advance(3 * SECOND).await;
     assert_eq!(rejected(&circuit), None, "they may still answer");
     advance(NANOSECOND).await;
-    assert_eq!(rejected(&circuit), Some(20 * SECOND), "open again, for longer");
+    assert_eq!(rejected(&circuit), Some((20 * SECOND).saturating_sub(NANOSECOND)), "open again, for longer");
     assert_eq!(circuit.snapshot().tally, tally(2, 2, 0));
 
-    advance(20 * SECOND).await;
+    advance((20 * SECOND).saturating_sub(NANOSECOND)).await;
     let third = admitted(&circuit);
     for hung in [first, second] {
         hung.record(failure());
@@ -181,6 +181,39 @@ async fn half_open_ends_by_itself_when_its_probes_hang() {
     third.record(Verdict::Success);
     succeed(&circuit);
     assert_eq!(circuit.state(), State::Closed);
+}
+
+/// It is noticed with the next request, which may come late. What it meets is what it would have met anyway.
+#[tokio::test(start_paused = true)]
+async fn hung_probes_open_it_when_their_time_is_over_not_when_that_is_noticed() {
+    for (idle, left) in [(4, Some(9)), (12, Some(1)), (13, None), (3_600, None)] {
+        let (circuit, hung) = half_open(two_strikes().open_for(10 * SECOND).probe_timeout(3 * SECOND)).await;
+        advance(idle * SECOND).await;
+        if let Some(left) = left {
+            assert_eq!(rejected(&circuit), Some(left * SECOND));
+        } else {
+            let next = admitted(&circuit);
+            assert_eq!(circuit.state(), State::HalfOpen);
+            drop(hung);
+            next.record(Verdict::Success);
+            assert_eq!(circuit.state(), State::Closed);
+        }
+    }
+}
+
+/// The first of them is over at 3, the second at 5; it takes both.
+#[tokio::test(start_paused = true)]
+async fn of_hung_probes_the_one_that_decides_opens_it() {
+    let builder = two_strikes().failure_ratio(0.6).probes(3).open_for(10 * SECOND).probe_timeout(3 * SECOND);
+    let (circuit, first) = half_open(builder).await;
+    advance(2 * SECOND).await;
+    let second = admitted(&circuit);
+    advance(SECOND).await;
+    let third = admitted(&circuit);
+    advance(4 * SECOND).await;
+    assert_eq!(rejected(&circuit), Some(8 * SECOND));
+    assert_eq!(circuit.snapshot().tally, tally(2, 2, 0));
+    drop((first, second, third));
 }
 
 #[tokio::test(start_paused = true)]
@@ -202,7 +235,7 @@ async fn a_hung_probe_counts_as_slow_too() {
     let (circuit, hung) = half_open(two_strikes().slow_calls(SECOND, 0.5).probes(2).probe_timeout(3 * SECOND)).await;
     succeed(&circuit);
     advance(3 * SECOND + NANOSECOND).await;
-    assert_eq!(rejected(&circuit), Some(10 * SECOND));
+    assert_eq!(rejected(&circuit), Some((10 * SECOND).saturating_sub(NANOSECOND)));
     assert_eq!(circuit.snapshot().tally, tally(2, 1, 1));
     drop(hung);
 }
