@@ -48,6 +48,11 @@ impl AtomicU64 {
         self.value.fetch_add(value, order)
     }
 
+    pub fn fetch_sub(&self, value: u64, order: Ordering) -> u64 {
+        self.take_turn();
+        self.value.fetch_sub(value, order)
+    }
+
     /// # Errors
     ///
     /// The value, if `next` declines.

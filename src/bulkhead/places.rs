@@ -1,8 +1,9 @@
 //! The semaphore: how many places are taken, and who waits for one.
 //!
 //! One word says how many places there are, how many are taken, and whether anybody waits. While nobody waits, a
-//! place is taken and given back by one compare-exchange. Whoever finds the mark that somebody waits takes the lock:
-//! as long as the mark stands, the word changes under the lock only, so a newcomer cannot overtake the queue.
+//! place is taken by a compare-exchange and given back by a subtraction. Whoever finds the mark that somebody waits
+//! takes the lock: as long as the mark stands, places are taken under the lock only, so a newcomer cannot overtake the
+//! queue.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -87,10 +88,6 @@ impl Word {
         Self(self.0 + 1)
     }
 
-    const fn give_one_back(self) -> Self {
-        Self(self.0 - 1)
-    }
-
     const fn with_limit(self, limit: usize) -> Self {
         Self(self.0 & (Self::TAKEN | Self::QUEUED) | Self::new(limit).0)
     }
@@ -138,18 +135,8 @@ impl Places {
     /// If `limit` is zero or above 2,147,483,647.
     pub fn resize(&self, limit: usize) -> Result<(), InvalidConfig> {
         check_count("limit", limit, Word::MAX_LIMIT)?;
-        let mut queue = self.shared.lock();
         self.shared.change(|word| Some(word.with_limit(limit)));
-        let mut admitted = Vec::new();
-        while !queue.waiting.is_empty() && self.shared.load().has_room() {
-            self.shared.change(|word| Some(word.take_one()));
-            admitted.extend(self.shared.pop(&mut queue));
-        }
-        drop(queue);
-        for waiting in admitted {
-            // A permit that nobody takes any more is dropped here, and so given on.
-            let _ = waiting.send(self.permit());
-        }
+        self.shared.let_in();
         Ok(())
     }
 
@@ -212,40 +199,32 @@ impl Shared {
         self.word.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |word| next(Word(word)).map(|word| word.0)).is_ok()
     }
 
-    /// The first in the queue; the mark goes with the last.
-    fn pop(&self, queue: &mut Queue) -> Option<oneshot::Sender<Permit>> {
-        let (_, first) = queue.waiting.pop_first()?;
-        if queue.waiting.is_empty() {
-            self.change(|word| Some(word.with_queued(false)));
-        }
-        Some(first)
-    }
-
     #[inline]
     fn release(self: &Arc<Self>) {
-        if !self.change(|word| (!word.is_queued()).then(|| word.give_one_back())) {
-            self.hand_on();
+        if Word(self.word.fetch_sub(1, Ordering::AcqRel)).is_queued() {
+            self.let_in();
         }
     }
 
-    /// Gives the place to the first in the queue, or back if there is none or the bulkhead has shrunk.
+    /// Gives the places that are free to the first in the queue.
     #[cold]
-    fn hand_on(self: &Arc<Self>) {
-        loop {
-            let mut queue = self.lock();
-            let word = self.load();
-            let first = if word.taken() > word.limit() { None } else { self.pop(&mut queue) };
-            let Some(first) = first else {
-                self.change(|word| Some(word.give_one_back()));
-                return;
-            };
-            drop(queue);
-            match first.send(Permit::new(Arc::clone(self))) {
-                Ok(()) => return,
+    fn let_in(self: &Arc<Self>) {
+        while let Some(first) = self.pop() {
+            if let Err(permit) = first.send(Permit::new(Arc::clone(self))) {
                 // It has just left. The place is still ours to give.
-                Err(permit) => permit.forget(),
+                permit.forget();
+                self.word.fetch_sub(1, Ordering::AcqRel);
             }
         }
+    }
+
+    /// The first in the queue, with a place taken for it if there is one. The mark goes with the last.
+    fn pop(&self) -> Option<oneshot::Sender<Permit>> {
+        let mut queue = self.lock();
+        let more = queue.waiting.len() > 1;
+        let first = queue.waiting.first_entry()?;
+        let taken = self.change(|word| word.has_room().then(|| word.take_one().with_queued(more)));
+        taken.then(|| first.remove())
     }
 }
 
