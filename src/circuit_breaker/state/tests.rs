@@ -76,14 +76,12 @@ fn waits(open_for: Backoff, seed: u64) -> Vec<Duration> {
     let mut now = Instant::now();
     let mut waits = Vec::new();
     for _ in 0..100 {
-        // Two requests as long as it is closed, one probe later on.
-        loop {
+        // Two requests if it is closed, one probe later on.
+        for _ in 0..if machine.state() == State::Closed { 2 } else { 1 } {
             let ticket = machine.acquire(&mut at(now)).unwrap();
             machine.record(ticket, Outcome::FAILURE, &mut at(now));
-            if machine.state() == State::Open {
-                break;
-            }
         }
+        assert_eq!(machine.state(), State::Open);
         let wait = machine.refusal(&mut at(now)).map_or(Duration::ZERO, |refusal| refusal.retry_after.unwrap());
         waits.push(wait);
         now += wait;
