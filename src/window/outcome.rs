@@ -66,3 +66,35 @@ impl Tally {
 fn ratio(part: u64, calls: u64) -> Option<f64> {
     (calls > 0).then(|| part as f64 / calls as f64)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_added_is_counted_in_its_place() {
+        let mut tally = Tally::default();
+        for (failed, slow, expected) in [
+            (false, false, Tally { calls: 1, failures: 0, slow: 0 }),
+            (true, false, Tally { calls: 2, failures: 1, slow: 0 }),
+            (false, true, Tally { calls: 3, failures: 1, slow: 1 }),
+            (true, true, Tally { calls: 4, failures: 2, slow: 2 }),
+        ] {
+            tally.add(Outcome { failed, slow });
+            assert_eq!(tally, expected);
+        }
+
+        let other = Tally { calls: 30, failures: 20, slow: 10 };
+        tally.merge(other);
+        assert_eq!(tally, Tally { calls: 34, failures: 22, slow: 12 });
+        tally.subtract(other);
+        assert_eq!(tally, Tally { calls: 4, failures: 2, slow: 2 });
+    }
+
+    #[test]
+    fn a_ratio_is_exact_and_none_without_calls() {
+        let tally = Tally { calls: 5, failures: 3, slow: 1 };
+        assert_eq!((tally.failure_ratio(), tally.slow_ratio()), (Some(0.6), Some(0.2)));
+        assert_eq!((Tally::default().failure_ratio(), Tally::default().slow_ratio()), (None, None));
+    }
+}

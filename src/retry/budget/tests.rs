@@ -101,8 +101,18 @@ fn the_clock_is_read_once_in_64_requests() {
 
 #[test]
 fn unlimited_is_unlimited() {
-    let budget = RetryBudget::unlimited();
-    assert!((0..100_000).all(|_| budget.withdraw()));
+    for budget in [RetryBudget::unlimited(), RetryBudget::unlimited().sibling()] {
+        assert!((0..100_000).all(|_| budget.withdraw()));
+    }
+}
+
+#[test]
+fn a_sibling_has_the_same_bounds_and_its_own_counts() {
+    let budget = RetryBudget::new(0.5, 3).unwrap();
+    (0..100).for_each(|_| budget.deposit());
+    let sibling = budget.sibling();
+    let retries = |budget: &RetryBudget| (0..1_000).filter(|_| budget.withdraw()).count();
+    assert_eq!((retries(&sibling), retries(&budget)), (3, 53));
 }
 
 #[test]
