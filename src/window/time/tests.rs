@@ -126,6 +126,24 @@ fn idling_does_not_shift_the_edges() {
     assert_eq!(window.tally(origin + Duration::from_secs(23)).failures, 0);
 }
 
+/// Nothing is done between two edges; that they are where they should be cannot be seen in the tallies.
+#[test]
+fn it_moves_on_at_the_next_edge_and_not_before() {
+    let origin = Instant::now();
+    let at = |millis| origin + Duration::from_millis(millis);
+    let mut window = TimeWindow::last(Duration::from_secs(15), 10).unwrap();
+    for (now, edge) in [(0, 1_500), (1_499, 1_500), (1_500, 3_000), (20_000, 21_000), (1_000_000, 1_000_500)] {
+        window.tally(at(now));
+        assert_eq!(window.edge, Some(at(edge)));
+    }
+    // A third of ten nanoseconds: the edges are rounded up.
+    let mut window = TimeWindow::last(Duration::from_nanos(10), 3).unwrap();
+    for (now, edge) in [(0, 4), (4, 7), (7, 10), (10, 14)] {
+        window.tally(origin + Duration::from_nanos(now));
+        assert_eq!(window.edge, Some(origin + Duration::from_nanos(edge)));
+    }
+}
+
 #[test]
 fn a_window_of_any_length_survives_any_gap() {
     let now = Instant::now();
