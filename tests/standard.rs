@@ -1,8 +1,14 @@
 //! The standard stack: its numbers are checked against one another.
 
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use windbreak::http::{Standard, StandardBuilder};
+use http::{HeaderName, Request, Response, StatusCode};
+use tower::{Layer as _, ServiceBuilder, ServiceExt as _, service_fn};
+use windbreak::Error;
+use windbreak::http::{CustomHttp, Http, Standard, StandardBuilder};
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -70,4 +76,33 @@ fn what_is_right_at_the_bound_is_accepted() {
     let once = |standard: StandardBuilder| standard.retry(|retry| retry.max_attempts(1));
     assert_eq!(build(once(standard()).attempt_timeout(Duration::MAX)), Ok(()));
     assert_eq!(build(once(standard()).attempt_timeout(seconds(10)).total_timeout(seconds(10))), Ok(()));
+}
+
+/// Asks a teapot for coffee. Returns how often it was asked, and how many of these calls the circuit took for failures.
+async fn asked(stack: &Standard<CustomHttp>, request: Request<()>) -> (u64, u64) {
+    let calls = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&calls);
+    let teapot = service_fn(move |_: Request<()>| {
+        count.fetch_add(1, Ordering::Relaxed);
+        let response = Response::builder().status(StatusCode::IM_A_TEAPOT).body(String::new()).expect("a status");
+        async move { Ok::<_, io::Error>(response) }
+    });
+    stack.circuit().reset();
+    let client = stack.layer(ServiceBuilder::new().map_err(Error::Service).service(teapot));
+    let response = client.oneshot(request).await.expect("teapots answer");
+    assert_eq!(response.status(), StatusCode::IM_A_TEAPOT);
+    (calls.load(Ordering::Relaxed), stack.circuit().snapshot().tally.failures)
+}
+
+#[tokio::test(start_paused = true)]
+async fn rules_of_ones_own_are_those_of_the_retries_and_of_the_circuit() {
+    let token = HeaderName::from_static("x-token");
+    let rules = Http::builder().retry_statuses([StatusCode::IM_A_TEAPOT]).idempotency_header(token.clone());
+    let twice = Standard::builder("teapot").retry(|retry| retry.max_attempts(2)).rules(rules.clone());
+    let two = Standard::builder("teapot").rules(rules).retry(|retry| retry.max_attempts(2));
+    for stack in [twice.build().unwrap(), two.build().unwrap()] {
+        let order = || Request::post("/coffee");
+        assert_eq!(asked(&stack, order().body(()).unwrap()).await, (1, 1));
+        assert_eq!(asked(&stack, order().header(&token, "mine").body(()).unwrap()).await, (2, 2));
+    }
 }

@@ -139,7 +139,14 @@ impl RetryPolicy<Http, Http, Drain> {
     /// Starts with what is right for HTTP: classifies and replays by [`Http`], and disposes of refused answers by
     /// [`Drain`]. The other defaults are those of [`RetryPolicy::builder`].
     pub fn http() -> RetryPolicyBuilder<Http, Http, Drain> {
-        RetryPolicy::builder().classify(Http).replay(Http).dispose(Drain::new())
+        RetryPolicy::http_with(Http)
+    }
+}
+
+impl<H: Clone> RetryPolicy<H, H, Drain> {
+    /// The same by `rules` of your own: [`Http::builder`], or what else is both a classifier and a replay.
+    pub fn http_with(rules: H) -> RetryPolicyBuilder<H, H, Drain> {
+        RetryPolicy::builder().classify(rules.clone()).replay(rules).dispose(Drain::new())
     }
 }
 

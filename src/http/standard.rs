@@ -20,6 +20,7 @@ use crate::timeout::{Timeout, TimeoutLayer};
 /// | circuit | opens at half of at least 20 calls in 30 s, or when 80 % took over 2 s; stays open 5 s, growing to 60 s; 3 probes | [`circuit`](StandardBuilder::circuit) |
 /// | in flight | 64, no queue | [`max_in_flight`](StandardBuilder::max_in_flight) |
 /// | attempt timeout | 3 s | [`attempt_timeout`](StandardBuilder::attempt_timeout) |
+/// | rules | [`Http`], for retries and circuit alike | [`rules`](StandardBuilder::rules) |
 /// | the client's connect timeout | 1 s; yours to set at the client | [`connect_timeout`](StandardBuilder::connect_timeout) |
 ///
 /// The numbers are checked against one another. There is no fallback: what answers instead, only you can know; stack a
@@ -56,22 +57,23 @@ use crate::timeout::{Timeout, TimeoutLayer};
 /// # }
 /// ```
 #[derive(Debug, Clone)]
-pub struct Standard {
+pub struct Standard<H = Http> {
     total: TimeoutLayer,
-    retry: RetryLayer<Http, Http, Drain>,
-    breaker: CircuitBreakerLayer<Http>,
+    retry: RetryLayer<H, H, Drain>,
+    breaker: CircuitBreakerLayer<H>,
     circuit: Circuit,
     bulkhead: BulkheadLayer,
     attempt: TimeoutLayer,
 }
 
 /// The service that [`Standard`] makes.
-pub type StandardService<S> = Timeout<Retry<CircuitBreaker<Bulkhead<Timeout<S>>, Http>, Http, Http, Drain>>;
+pub type StandardService<S, H = Http> = Timeout<Retry<CircuitBreaker<Bulkhead<Timeout<S>>, H>, H, H, Drain>>;
 
 /// Puts a [`Standard`] stack together. Made by [`Standard::builder`].
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until it is built"]
-pub struct StandardBuilder {
+pub struct StandardBuilder<H = Http> {
+    rules: H,
     total_timeout: Duration,
     retry: RetryPolicyBuilder<Http, Http, Drain>,
     circuit: CircuitBuilder,
@@ -85,6 +87,7 @@ impl Standard {
     pub fn builder(name: &str) -> StandardBuilder {
         let open_for = Backoff::exponential(Duration::from_secs(5)).max(Duration::from_secs(60)).jitter(Jitter::Equal);
         StandardBuilder {
+            rules: Http,
             total_timeout: Duration::from_secs(10),
             retry: RetryPolicy::http(),
             circuit: Circuit::builder(name)
@@ -97,7 +100,9 @@ impl Standard {
             connect_timeout: Duration::from_secs(1),
         }
     }
+}
 
+impl<H> Standard<H> {
     /// The circuit.
     #[must_use]
     pub fn circuit(&self) -> &Circuit {
@@ -111,13 +116,19 @@ impl Standard {
     }
 }
 
-impl StandardBuilder {
+impl<H: Clone> StandardBuilder<H> {
+    /// Judges and repeats by `rules` of your own: [`Http::builder`], or what else is both a classifier and a replay.
+    pub fn rules<T: Clone>(self, rules: T) -> StandardBuilder<T> {
+        let Self { total_timeout, retry, circuit, max_in_flight, attempt_timeout, connect_timeout, .. } = self;
+        StandardBuilder { rules, total_timeout, retry, circuit, max_in_flight, attempt_timeout, connect_timeout }
+    }
+
     /// Bounds the whole request: every attempt and every pause.
     pub fn total_timeout(self, limit: Duration) -> Self {
         Self { total_timeout: limit, ..self }
     }
 
-    /// Changes the retries.
+    /// Changes the retries, which go by the [rules](Self::rules).
     pub fn retry(
         self,
         change: impl FnOnce(RetryPolicyBuilder<Http, Http, Drain>) -> RetryPolicyBuilder<Http, Http, Drain>,
@@ -152,8 +163,8 @@ impl StandardBuilder {
     /// If a part of it is not valid, or if the parts contradict one another: more than one attempt and no attempt
     /// timeout, or one that is not below the total timeout; an attempt timeout that is not above the connect timeout;
     /// a time window shorter than two attempt timeouts, which would forget calls before they have ended.
-    pub fn build(self) -> Result<Standard, InvalidConfig> {
-        let Self { total_timeout, attempt_timeout, connect_timeout, .. } = self;
+    pub fn build(self) -> Result<Standard<H>, InvalidConfig> {
+        let Self { rules, total_timeout, attempt_timeout, connect_timeout, .. } = self;
         check_positive("total_timeout", total_timeout)?;
         check_positive("attempt_timeout", attempt_timeout)?;
         let invalid = |field, value: Duration, bound: String| Err(InvalidConfig::new(field, value, bound));
@@ -182,8 +193,8 @@ impl StandardBuilder {
         let circuit = self.circuit.build()?;
         Ok(Standard {
             total: TimeoutLayer::new(total_timeout),
-            retry: RetryLayer::new(self.retry.build()?),
-            breaker: CircuitBreakerLayer::new(circuit.clone()).classify(Http),
+            retry: RetryLayer::new(self.retry.classify(rules.clone()).replay(rules.clone()).build()?),
+            breaker: CircuitBreakerLayer::new(circuit.clone()).classify(rules),
             circuit,
             bulkhead: BulkheadLayer::new(self.max_in_flight)?,
             attempt: TimeoutLayer::new(attempt_timeout),
@@ -191,8 +202,8 @@ impl StandardBuilder {
     }
 }
 
-impl<S: Clone> Layer<S> for Standard {
-    type Service = StandardService<S>;
+impl<S: Clone, H: Clone> Layer<S> for Standard<H> {
+    type Service = StandardService<S, H>;
 
     fn layer(&self, client: S) -> Self::Service {
         let attempt = self.bulkhead.layer(self.attempt.layer(client));
