@@ -24,7 +24,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{sleep, timeout};
 use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
 use windbreak::classify::Classify;
-use windbreak::http::Http;
+use windbreak::http::{CustomHttp, Http};
 use windbreak::retry::RetryBudget;
 use windbreak::{
     BulkheadLayer, Circuit, CircuitBreakerLayer, Effect, Error, Failure, RetryLayer, RetryPolicy, TimeoutLayer, Verdict,
@@ -116,7 +116,16 @@ fn rude_server<F: Future + Send + 'static>(then: fn(TcpStream) -> F) -> SocketAd
 }
 
 fn reqwest_client() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().build().expect("the client is valid")
+    reqwest_builder().build().expect("the client is valid")
+}
+
+fn reqwest_builder() -> reqwest::ClientBuilder {
+    reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none())
+}
+
+/// Right for hyper, and for reqwest as it is built here.
+fn rules() -> CustomHttp {
+    Http::builder().without_redirects()
 }
 
 fn hyper_client() -> Client<HttpConnector, Full<Bytes>> {
@@ -135,10 +144,10 @@ fn hyper_get(address: impl std::fmt::Display) -> Request<Full<Bytes>> {
 async fn verdict<S, R, E>(client: S, request: R) -> Verdict
 where
     S: Service<R, Error = Error<E>>,
-    Http: Classify<S::Response, Error<E>>,
+    CustomHttp: Classify<S::Response, Error<E>>,
 {
     let result = client.oneshot(request).await;
-    Http.classify(result.as_ref())
+    rules().classify(result.as_ref())
 }
 
 /// What is made of the answer of `address`, through either client.
@@ -169,7 +178,7 @@ async fn every_status_is_judged_as_the_table_says() {
     }
     for code in 100..=999 {
         let answer = status(code);
-        assert_eq!(Http.answer(answer.status(), answer.headers()), expected(code), "{code}");
+        assert_eq!(Http.answer(&answer), expected(code), "{code}");
     }
 }
 
@@ -217,7 +226,7 @@ impl reqwest::dns::Resolve for Resolver {
 
 #[tokio::test]
 async fn a_host_that_does_not_exist_saw_no_effect() {
-    let client = reqwest::Client::builder().no_proxy().dns_resolver(Resolver::Fails).build().unwrap();
+    let client = reqwest_builder().dns_resolver(Resolver::Fails).build().unwrap();
     assert_eq!(verdict(client.map_err(Error::Service), reqwest_get("nowhere.test")).await, NO_EFFECT);
 
     let resolver = service_fn(|_| Resolver::Fails.resolve::<std::vec::IntoIter<SocketAddr>>());
@@ -227,12 +236,7 @@ async fn a_host_that_does_not_exist_saw_no_effect() {
 
 #[tokio::test]
 async fn a_connection_that_came_about_too_late_had_no_effect() {
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .dns_resolver(Resolver::Hangs)
-        .connect_timeout(millis(20))
-        .build()
-        .unwrap();
+    let client = reqwest_builder().dns_resolver(Resolver::Hangs).connect_timeout(millis(20)).build().unwrap();
     assert_eq!(verdict(client.map_err(Error::Service), reqwest_get("nowhere.test")).await, NO_EFFECT);
 }
 
@@ -292,7 +296,7 @@ fn go_away(last_stream: u8, reason: u8) -> Vec<u8> {
 /// What is made of the answer of an HTTP/2 server, through either client.
 async fn both_http2_verdicts(answer: fn(stream: u8) -> Vec<u8>) -> [Verdict; 2] {
     let address = http2_server(answer);
-    let reqwest = reqwest::Client::builder().no_proxy().http2_prior_knowledge().build().expect("the client is valid");
+    let reqwest = reqwest_builder().http2_prior_knowledge().build().expect("the client is valid");
     let hyper = Client::builder(TokioExecutor::new()).http2_only(true).build_http();
     [
         verdict(reqwest.map_err(Error::Service), reqwest_get(address)).await,
@@ -341,7 +345,7 @@ async fn a_timeout_may_have_had_an_effect_whose_ever_it_is() {
         verdict(ours().map_err(Error::Service).service(hyper_client()), hyper_get(address)).await,
         UNKNOWN_EFFECT
     );
-    let theirs = reqwest::Client::builder().no_proxy().timeout(millis(50)).build().unwrap();
+    let theirs = reqwest_builder().timeout(millis(50)).build().unwrap();
     assert_eq!(verdict(theirs.map_err(Error::Service), reqwest_get(address)).await, UNKNOWN_EFFECT);
 }
 
@@ -364,8 +368,8 @@ async fn every_other_rejection_of_ours_is_ignored() {
 }
 
 /// So many attempts at the most, 5 ms apart.
-fn retry(max_attempts: u32) -> RetryLayer<Http, Http> {
-    let policy = RetryPolicy::builder().max_attempts(max_attempts).backoff(millis(5)).classify(Http).replay(Http);
+fn retry(max_attempts: u32) -> RetryLayer<CustomHttp, CustomHttp> {
+    let policy = RetryPolicy::builder().max_attempts(max_attempts).backoff(millis(5)).classify(rules()).replay(rules());
     RetryLayer::new(policy.budget(RetryBudget::unlimited()).build().expect("the policy is valid"))
 }
 

@@ -25,7 +25,7 @@ use windbreak::http::{Http, HttpResponse};
 use windbreak::{Effect, Error, Failure, Verdict};
 
 use http_support::{
-    Peer, Server, Version, answer, dead_address, header, hyper_client, reqwest_builder, reqwest_client,
+    Peer, Server, Version, answer, dead_address, direct_builder, direct_client, header, hyper_client, reqwest_client,
 };
 
 const NONE: Verdict = Verdict::Failure(Failure::new(Effect::None));
@@ -39,9 +39,25 @@ const INTERNAL_ERROR: u32 = 2;
 const REFUSED_STREAM: u32 = 7;
 const ENHANCE_YOUR_CALM: u32 = 11;
 
+/// By the table. `Http` itself says the same of hyper; of reqwest, which may have followed redirects, it says the same but
+/// for the effect, which it never takes for none.
 fn judge<T: HttpResponse, E: std::error::Error + 'static>(result: Result<T, E>) -> Verdict {
-    let result = result.map_err(Error::Service);
-    Http.classify(result.as_ref())
+    let (table, result) = (Http::builder().without_redirects(), result.map_err(Error::Service));
+    let verdict = table.classify(result.as_ref());
+    let unsure = Http.classify(result.as_ref());
+    match verdict {
+        Verdict::Failure(mut failure) if T::FOLLOWS_REDIRECTS => {
+            failure.effect = Effect::Unknown;
+            assert_eq!(unsure, Verdict::Failure(failure));
+        }
+        verdict => assert_eq!(unsure, verdict),
+    }
+    if result.is_err() {
+        let name = |verdict| if verdict == NONE { "not_processed" } else { "_OTHER" };
+        assert_eq!(table.error_type(result.as_ref()), name(verdict));
+        assert_eq!(Http.error_type(result.as_ref()), name(unsure));
+    }
+    verdict
 }
 
 fn post(url: &str) -> Request<Full<Bytes>> {
@@ -51,7 +67,7 @@ fn post(url: &str) -> Request<Full<Bytes>> {
 /// What a POST to this URL is taken for with each client, each with connections of its own.
 async fn verdicts(version: Version, url: &str) -> [(&'static str, Verdict); 2] {
     let hyper = judge(hyper_client(version).request(post(url)).await);
-    let reqwest = judge(reqwest_client(version).post(url).body("order").send().await);
+    let reqwest = judge(direct_client(version).post(url).body("order").send().await);
     [("hyper", hyper), ("reqwest", reqwest)]
 }
 
@@ -139,6 +155,48 @@ async fn every_status_is_judged_as_the_table_says() {
 }
 
 #[tokio::test]
+async fn what_reqwest_says_proves_nothing_until_it_is_known_to_follow_no_redirects() {
+    #[derive(Debug, thiserror::Error)]
+    #[error("no order")]
+    struct Mine(#[source] reqwest::Error);
+
+    let server = Server::http(|request| async move {
+        let status: u16 = request.uri().path()[1..].parse().expect("the test asks for a status");
+        let response = http::Response::builder().status(status).header(RETRY_AFTER.0, RETRY_AFTER.1);
+        response.body(Full::<Bytes>::default()).expect("the test has good headers")
+    })
+    .await;
+    let later = |effect| Verdict::Failure(Failure::new(effect).retry_after(Duration::from_secs(7)));
+    let table = Http::builder().without_redirects();
+    for status in [421, 425, 429, 503] {
+        let client = reqwest_client(Version::Http1);
+        let response = client.post(server.url(&format!("/{status}"))).send().await.unwrap();
+        assert_eq!(Http.answer(&response), later(Effect::Unknown), "{status}");
+        let result = Ok::<_, Error<reqwest::Error>>(response);
+        assert_eq!(Http.classify(result.as_ref()), later(Effect::Unknown), "{status}");
+        assert_eq!(table.classify(result.as_ref()), later(Effect::None), "{status}");
+        assert_eq!(table.error_type(result.as_ref()), status.to_string());
+    }
+
+    let url = format!("http://{}/", dead_address().await);
+    let refused = || async { reqwest_client(Version::Http1).post(&url).send().await.expect_err("nobody listens") };
+    assert_eq!(Http.error(&refused().await), UNKNOWN);
+    // By whichever type of the two it is known.
+    let theirs = Error::Service(refused().await);
+    let theirs = Err::<&http::Response<()>, _>(&theirs);
+    assert_eq!((Http.classify(theirs), table.classify(theirs)), (UNKNOWN, NONE));
+    let mine = Error::Service(Mine(refused().await));
+    let mine = Err::<&http::Response<()>, _>(&mine);
+    assert_eq!((Http.classify(mine), Http.error_type(mine)), (UNKNOWN, "_OTHER".into()));
+    assert_eq!((table.classify(mine), table.error_type(mine)), (NONE, "not_processed".into()));
+    let bare = Error::Service(std::io::Error::from(std::io::ErrorKind::ConnectionRefused));
+    let bare = Err::<&reqwest::Response, _>(&bare);
+    assert_eq!((Http.classify(bare), Http.error_type(bare)), (UNKNOWN, "_OTHER".into()));
+    assert_eq!((table.classify(bare), table.error_type(bare)), (NONE, "not_processed".into()));
+    server.is_left_alone().await;
+}
+
+#[tokio::test]
 async fn a_refused_connection_has_no_effect() {
     let url = format!("http://{}/", dead_address().await);
     for version in [Version::Http1, Version::Http2] {
@@ -178,13 +236,13 @@ async fn a_connect_timeout_has_no_effect() {
     let hyper = Client::builder(TokioExecutor::new()).build(connector);
     assert_eq!(judge(hyper.request(post(&url)).await), NONE);
 
-    let reqwest = reqwest_builder(Version::Http1).connect_timeout(limit).build().unwrap();
+    let reqwest = direct_builder(Version::Http1).connect_timeout(limit).build().unwrap();
     let error = reqwest.post(&url).send().await.unwrap_err();
     assert!(error.is_timeout() && error.is_connect(), "{error:?}");
     assert_eq!(judge::<reqwest::Response, _>(Err(error)), NONE);
 
     // The total timeout may strike at any time; all that is known of it is that it did.
-    let reqwest = reqwest_builder(Version::Http1).timeout(limit).build().unwrap();
+    let reqwest = direct_builder(Version::Http1).timeout(limit).build().unwrap();
     assert_eq!(judge(reqwest.post(&url).send().await), UNKNOWN);
 }
 
@@ -195,7 +253,7 @@ async fn the_clients_own_timeout_has_an_unknown_effect() {
         peer.closed().await;
     })
     .await;
-    let client = reqwest_builder(Version::Http1).timeout(Duration::from_millis(50)).build().unwrap();
+    let client = direct_builder(Version::Http1).timeout(Duration::from_millis(50)).build().unwrap();
     let error = client.post(server.url("/")).body("order").send().await.unwrap_err();
     assert!(error.is_timeout());
     assert_eq!(judge::<reqwest::Response, _>(Err(error)), UNKNOWN);
@@ -278,7 +336,7 @@ async fn a_pooled_connection_that_breaks_on_the_second_request_has_an_unknown_ef
     assert_eq!((server.connections(), server.requests()), (1, 2));
     drop(client);
 
-    let client = reqwest_client(Version::Http1);
+    let client = direct_client(Version::Http1);
     client.post(&url).body("order").send().await.unwrap().bytes().await.unwrap();
     assert_eq!(judge(client.post(&url).body("order").send().await), UNKNOWN);
     assert_eq!((server.connections(), server.requests()), (2, 4));
@@ -476,7 +534,7 @@ async fn what_failed_behind_the_request_body_says_nothing_of_the_server() {
     assert_eq!(judge(client.request(request).await), UNKNOWN);
 
     let body = reqwest::Body::wrap(Failing::with(refused(), &heads));
-    assert_eq!(judge(reqwest_client(Version::Http1).post(&url).body(body).send().await), UNKNOWN);
+    assert_eq!(judge(direct_client(Version::Http1).post(&url).body(body).send().await), UNKNOWN);
     assert_eq!(server.requests(), 3, "each time the server had the head");
     server.is_left_alone().await;
 }
@@ -502,7 +560,7 @@ async fn a_stream_that_the_client_itself_resets_as_refused_has_an_unknown_effect
     assert_eq!(judge(client.request(request).await), UNKNOWN);
 
     let body = reqwest::Body::wrap(Failing::with(refused(), &heads));
-    assert_eq!(judge(reqwest_client(Version::Http2).post(server.url("/")).body(body).send().await), UNKNOWN);
+    assert_eq!(judge(direct_client(Version::Http2).post(server.url("/")).body(body).send().await), UNKNOWN);
     assert_eq!(server.requests(), 2, "each time the server had the head");
     drop(client);
     server.is_left_alone().await;

@@ -16,7 +16,7 @@ use windbreak::circuit_breaker::State;
 use windbreak::http::{Http, Standard, authority};
 use windbreak::{BulkheadLayer, Circuit, CircuitBreakerLayer, Error, PerKeyLayer};
 
-use http_support::{Server, Version, dead_address, hyper_client, reqwest_client};
+use http_support::{Server, Version, dead_address, direct_client, hyper_client, reqwest_client};
 
 fn hyper_get(url: &str) -> Request<Full<Bytes>> {
     Request::get(url).body(Full::default()).expect("the test has a good URL")
@@ -188,6 +188,29 @@ async fn the_standard_stack_protects_while_the_server_is_away_and_recovers_when_
     let stack = standard();
     let client = stack.layer(ServiceBuilder::new().map_err(Error::Service).service(reqwest_client(Version::Http1)));
     check(client, reqwest_get, &stack).await;
+}
+
+#[tokio::test]
+async fn the_standard_stack_repeats_an_order_that_was_turned_away_if_there_can_be_no_redirect() {
+    let server = Server::http(|_| async {
+        let mut response = Response::new(Full::<Bytes>::default());
+        *response.status_mut() = http::StatusCode::TOO_MANY_REQUESTS;
+        response
+    })
+    .await;
+    let order = || reqwest_client(Version::Http1).post(server.url("/")).build().unwrap();
+
+    let client =
+        ServiceBuilder::new().layer(standard()).map_err(Error::Service).service(reqwest_client(Version::Http1));
+    assert_eq!(client.oneshot(order()).await.unwrap().status(), 429);
+    assert_eq!(server.requests(), 1);
+
+    let rules = Http::builder().without_redirects();
+    let stack = Standard::builder("orders").rules(rules).build().unwrap();
+    let client = ServiceBuilder::new().layer(stack).map_err(Error::Service).service(direct_client(Version::Http1));
+    assert_eq!(client.oneshot(order()).await.unwrap().status(), 429);
+    assert_eq!(server.requests(), 1 + 3);
+    server.is_left_alone().await;
 }
 
 #[tokio::test]

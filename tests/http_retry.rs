@@ -4,25 +4,27 @@ mod http_support;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
+use tokio::net::TcpSocket;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tower::{Service, ServiceBuilder, ServiceExt as _, service_fn};
 use tracing::field::{Field, Visit};
 use tracing::span;
+use windbreak::classify::{Classify, Replay};
 use windbreak::http::idempotency_key::IdempotencyKeyLayer;
-use windbreak::http::{Drain, Http, ResendCount};
+use windbreak::http::{CustomHttp, Drain, Http, ResendCount};
 use windbreak::retry::{Attempts, RetryBudget, RetryPolicyBuilder};
 use windbreak::{Error, RetryLayer, RetryPolicy, TimeoutLayer};
 
-use http_support::{
-    Peer, Server, Version, answer, dead_address, header, hyper_client, reqwest_builder, reqwest_client,
-};
+use http_support::{Peer, Server, Version, answer, dead_address, direct_client, header, hyper_client, reqwest_client};
 
 const X_ID: &str = "x-id";
 const X_FAULT: &str = "x-fault";
@@ -30,6 +32,11 @@ const X_RESEND: HeaderName = HeaderName::from_static("x-resend");
 
 fn policy() -> RetryPolicyBuilder<Http, Http, Drain> {
     RetryPolicy::http().backoff(Duration::from_millis(1)).budget(RetryBudget::unlimited())
+}
+
+/// The rules for a reqwest that follows no redirects.
+fn direct() -> CustomHttp {
+    Http::builder().without_redirects()
 }
 
 // ---- Random faults
@@ -48,9 +55,13 @@ enum Fault {
     Answer(u16),
     /// A 429 or 503 with `Retry-After`: the server has not acted.
     TurnAway(u16),
+    /// The server has acted, and says where to look next. Whoever goes there is turned away.
+    SeeOther(u16),
+    /// The same, but nobody listens there.
+    SeeNowhere,
 }
 
-const FAULTS: [Fault; 13] = [
+const FAULTS: [Fault; 17] = [
     Fault::Refuse,
     Fault::CloseUnread,
     Fault::CloseRead,
@@ -63,6 +74,10 @@ const FAULTS: [Fault; 13] = [
     Fault::Answer(504),
     Fault::TurnAway(429),
     Fault::TurnAway(503),
+    Fault::SeeOther(421),
+    Fault::SeeOther(429),
+    Fault::SeeOther(503),
+    Fault::SeeNowhere,
     Fault::Slow,
 ];
 
@@ -85,15 +100,22 @@ struct Known {
     heads: usize,
     /// How often it may have acted on it.
     acted: usize,
+    /// How often it was asked for the page that it had named.
+    followed: usize,
     keys: HashSet<String>,
 }
 
 type Book = Arc<Mutex<HashMap<usize, Known>>>;
 
-async fn faulty(mut peer: Peer, book: Book) {
+async fn faulty(mut peer: Peer, book: Book, dead: SocketAddr) {
     while let Some(head) = peer.request().await {
         let id = header(&head, X_ID).expect("each has one").parse().expect("it is a number");
         let fault = FAULTS[header(&head, X_FAULT).expect("each has one").parse::<usize>().expect("it is a number")];
+        if let (Fault::SeeOther(status), true) = (fault, head.starts_with("get /receipt ")) {
+            book.lock().expect("no server panics").entry(id).or_default().followed += 1;
+            peer.send(answer(status, &[("retry-after", "0")], "later")).await;
+            continue;
+        }
         {
             let mut book = book.lock().expect("no server panics");
             let known = book.entry(id).or_default();
@@ -108,6 +130,11 @@ async fn faulty(mut peer: Peer, book: Book) {
             Fault::Slow => return peer.closed().await,
             Fault::Answer(status) => peer.send(answer(status, &[], "done")).await,
             Fault::TurnAway(status) => peer.send(answer(status, &[("retry-after", "0")], "later")).await,
+            Fault::SeeOther(_) => peer.send(answer(303, &[("location", "/receipt")], "done")).await,
+            Fault::SeeNowhere => {
+                let location = format!("http://{dead}/receipt");
+                peer.send(answer(303, &[("location", &location)], "done")).await
+            }
         };
     }
 }
@@ -116,7 +143,7 @@ async fn faulty(mut peer: Peer, book: Book) {
 struct Targets {
     server: Server,
     closing: Server,
-    dead: std::net::SocketAddr,
+    dead: SocketAddr,
 }
 
 impl Targets {
@@ -134,7 +161,7 @@ impl Targets {
 }
 
 /// Of six requests, four are POSTs, one is a POST with a key, and one is a GET.
-const REQUESTS: usize = 7_500;
+const REQUESTS: usize = 6_000;
 
 fn method_of(id: usize) -> Method {
     if id % 6 == 5 { Method::GET } else { Method::POST }
@@ -168,7 +195,8 @@ where
     statuses
 }
 
-fn check(book: &Book, statuses: &HashMap<usize, u16>) {
+/// Returns how many GETs, POSTs with a key, and other POSTs were repeated: the last never if they had been acted upon.
+fn check(book: &Book, statuses: &HashMap<usize, u16>) -> [usize; 3] {
     let book = book.lock().unwrap_or_else(PoisonError::into_inner);
     let mut repeated = [0; 3];
     for (&id, known) in &*book {
@@ -189,16 +217,22 @@ fn check(book: &Book, statuses: &HashMap<usize, u16>) {
         let acted = book.get(id).map_or(0, |known| known.acted);
         assert!(acted > 0 || !matches!(status, 200 | 201 | 404), "request {id} was answered by nobody");
     }
-    assert!(repeated.iter().all(|&repeated| repeated > 100), "nothing was put to the test: {repeated:?}");
     assert_eq!(statuses.len(), REQUESTS);
+    assert!(repeated[..2].iter().all(|&repeated| repeated > 100), "nothing was put to the test: {repeated:?}");
+    repeated
+}
+
+fn followed(book: &Book) -> usize {
+    book.lock().unwrap_or_else(PoisonError::into_inner).values().map(|known| known.followed).sum()
 }
 
 async fn targets() -> (Arc<Targets>, Book) {
     let book = Book::default();
     let noted = Arc::clone(&book);
-    let server = Server::raw(move |peer| faulty(peer, Arc::clone(&noted))).await;
+    let dead = dead_address().await;
+    let server = Server::raw(move |peer| faulty(peer, Arc::clone(&noted), dead)).await;
     let closing = Server::raw(|peer| async move { drop(peer) }).await;
-    (Arc::new(Targets { server, closing, dead: dead_address().await }), book)
+    (Arc::new(Targets { server, closing, dead }), book)
 }
 
 const ATTEMPT: Duration = Duration::from_millis(300);
@@ -226,30 +260,31 @@ async fn hyper_sends_no_post_twice_that_may_have_been_acted_upon() {
         request.body(Full::from(if id % 6 == 5 { "" } else { "order" })).unwrap()
     };
     let statuses = storm(stack, request, Response::status).await;
-    check(&book, &statuses);
+    let [_, _, posts] = check(&book, &statuses);
+    assert!(posts > 100, "those that were turned away are repeated: {posts}");
     targets.server.is_left_alone().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn reqwest_sends_no_post_twice_that_may_have_been_acted_upon() {
+/// The storm through reqwest. Returns how many POSTs without a key were repeated, and how many redirects were followed.
+async fn reqwest_storm(client: reqwest::Client, rules: CustomHttp) -> (usize, usize) {
     let (targets, book) = targets().await;
     let aim = Arc::clone(&targets);
-    let client = reqwest_client(Version::Http1);
+    let retry = policy().classify(rules.clone()).replay(rules.resend_header(X_RESEND));
     let stack = ServiceBuilder::new()
-        .layer(RetryLayer::new(policy().replay(Http::builder().resend_header(X_RESEND)).build().unwrap()))
+        .layer(RetryLayer::new(retry.build().expect("the test has a good policy")))
         .layer(TimeoutLayer::new(ATTEMPT))
         .map_err(Error::Service)
         .service(service_fn(move |mut request: reqwest::Request| {
             let (port, fault) = aim.aim(request.headers());
-            request.url_mut().set_port(Some(port)).unwrap();
+            request.url_mut().set_port(Some(port)).expect("HTTP has ports");
             request.headers_mut().insert(X_FAULT, fault.into());
             client.execute(request)
         }));
     let request = |id: usize| {
-        let mut request = reqwest::Request::new(method_of(id), "http://127.0.0.1/".parse().unwrap());
+        let mut request = reqwest::Request::new(method_of(id), "http://127.0.0.1/".parse().expect("a URL"));
         request.headers_mut().insert(X_ID, id.into());
         if is_keyed(id) {
-            request.headers_mut().insert("idempotency-key", format!("\"{id}\"").parse().unwrap());
+            request.headers_mut().insert("idempotency-key", format!("\"{id}\"").parse().expect("text"));
         }
         if id % 6 != 5 {
             *request.body_mut() = Some("order".into());
@@ -257,8 +292,23 @@ async fn reqwest_sends_no_post_twice_that_may_have_been_acted_upon() {
         request
     };
     let statuses = storm(stack, request, reqwest::Response::status).await;
-    check(&book, &statuses);
+    let [_, _, posts] = check(&book, &statuses);
     targets.server.is_left_alone().await;
+    (posts, followed(&book))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reqwest_sends_no_post_twice_that_may_have_been_acted_upon() {
+    let (posts, followed) = reqwest_storm(reqwest_client(Version::Http1), Http::builder()).await;
+    assert_eq!(posts, 0, "any of them may have been answered by a redirect");
+    assert!(followed > 500, "{followed}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reqwest_without_redirects_repeats_the_posts_that_were_turned_away_and_no_others() {
+    let (posts, followed) = reqwest_storm(direct_client(Version::Http1), direct()).await;
+    assert_eq!(followed, 0);
+    assert!(posts > 100, "{posts}");
 }
 
 // ---- A server with its answers in order
@@ -323,21 +373,25 @@ impl Scripted {
 enum With {
     Hyper(Version),
     Reqwest(Version),
+    /// reqwest without redirects, by rules that know it.
+    Direct(Version),
 }
 
-const CLIENTS: [With; 4] = [
+const CLIENTS: [With; 6] = [
     With::Hyper(Version::Http1),
     With::Hyper(Version::Http2),
     With::Reqwest(Version::Http1),
     With::Reqwest(Version::Http2),
+    With::Direct(Version::Http1),
+    With::Direct(Version::Http2),
 ];
 
 impl With {
-    async fn send(self, policy: RetryPolicy<Http, Http, Drain>, request: Request<&'static str>) -> Came {
+    async fn send(self, policy: RetryPolicyBuilder<Http, Http, Drain>, request: Request<&'static str>) -> Came {
         match self {
             Self::Hyper(version) => {
                 let client = ServiceBuilder::new()
-                    .layer(RetryLayer::new(policy))
+                    .layer(RetryLayer::new(policy.build().expect("the test has a good policy")))
                     .map_err(Error::Service)
                     .service(hyper_client(version));
                 let response = client.oneshot(request.map(Full::from)).await.expect("the server answers");
@@ -345,18 +399,31 @@ impl With {
                 let body = response.into_body().collect().await.expect("the body has an end").to_bytes();
                 Came { status, attempts, body }
             }
-            Self::Reqwest(version) => {
-                let client = ServiceBuilder::new()
-                    .layer(RetryLayer::new(policy))
-                    .map_err(Error::Service)
-                    .service(reqwest_client(version));
-                let request = reqwest::Request::try_from(request).expect("the test has a good URL");
-                let response = client.oneshot(request).await.expect("the server answers");
-                let (status, attempts) = (response.status().as_u16(), response.extensions().get().cloned());
-                Came { status, attempts, body: response.bytes().await.expect("the body has an end") }
+            Self::Reqwest(version) => with_reqwest(reqwest_client(version), policy, request).await,
+            Self::Direct(version) => {
+                let policy = policy.classify(direct()).replay(direct());
+                with_reqwest(direct_client(version), policy, request).await
             }
         }
     }
+}
+
+async fn with_reqwest<H>(
+    client: reqwest::Client,
+    policy: RetryPolicyBuilder<H, H, Drain>,
+    request: Request<&'static str>,
+) -> Came
+where
+    H: Classify<reqwest::Response, Error<reqwest::Error>> + Replay<reqwest::Request>,
+{
+    let client = ServiceBuilder::new()
+        .layer(RetryLayer::new(policy.build().expect("the test has a good policy")))
+        .map_err(Error::Service)
+        .service(client);
+    let request = reqwest::Request::try_from(request).expect("the test has a good URL");
+    let response = client.oneshot(request).await.expect("the server answers");
+    let (status, attempts) = (response.status().as_u16(), response.extensions().get().cloned());
+    Came { status, attempts, body: response.bytes().await.expect("the body has an end") }
 }
 
 fn request(method: Method, server: &Server) -> Request<&'static str> {
@@ -374,7 +441,7 @@ async fn what_is_idempotent_is_sent_again_as_it_was() {
     for client in CLIENTS {
         for method in [Method::GET, Method::PUT, Method::DELETE] {
             let scripted = Scripted::new([(500, &[]), (502, &[])]).await;
-            let came = client.send(policy().build().unwrap(), request(method, &scripted.server)).await;
+            let came = client.send(policy(), request(method, &scripted.server)).await;
             assert_eq!((came.status, &*came.body), (200, &b"ok"[..]));
             let log = scripted.log.lock().unwrap().clone();
             assert_eq!(log.len(), 3, "{client:?}");
@@ -384,17 +451,28 @@ async fn what_is_idempotent_is_sent_again_as_it_was() {
 }
 
 #[tokio::test]
-async fn a_post_is_sent_again_only_if_it_was_turned_away() {
+async fn a_post_is_sent_again_only_if_it_was_certainly_turned_away() {
     for client in CLIENTS {
-        for (first, times) in [(500, 1), (502, 1), (503, 1), (504, 1), (408, 1), (409, 1), (422, 1), (425, 2), (429, 2)]
-        {
+        // What reqwest says by default may be said of the page that a redirect led to.
+        let turned_away = if matches!(client, With::Reqwest(_)) { 1 } else { 2 };
+        for (first, times) in [
+            (500, 1),
+            (502, 1),
+            (503, 1),
+            (504, 1),
+            (408, 1),
+            (409, 1),
+            (422, 1),
+            (425, turned_away),
+            (429, turned_away),
+        ] {
             let scripted = Scripted::new([(first, &[])]).await;
-            let came = client.send(policy().build().unwrap(), request(Method::POST, &scripted.server)).await;
+            let came = client.send(policy(), request(Method::POST, &scripted.server)).await;
             assert_eq!((scripted.seen(), came.status), (times, if times == 1 { first } else { 200 }), "{client:?}");
         }
         let scripted = Scripted::new([(503, &[("retry-after", "0")])]).await;
-        client.send(policy().build().unwrap(), request(Method::POST, &scripted.server)).await;
-        assert_eq!(scripted.seen(), 2, "{client:?}");
+        client.send(policy(), request(Method::POST, &scripted.server)).await;
+        assert_eq!(scripted.seen(), turned_away, "{client:?}");
     }
 }
 
@@ -402,7 +480,7 @@ async fn a_post_is_sent_again_only_if_it_was_turned_away() {
 async fn a_keyed_post_is_repeated_and_waits_for_an_earlier_attempt_of_its_own() {
     for client in CLIENTS {
         let scripted = Scripted::new([(500, &[]), (409, &[("retry-after-ms", "30")]), (409, &[])]).await;
-        let four = policy().max_attempts(4).build().unwrap();
+        let four = policy().max_attempts(4);
         let came = client.send(four, keyed(&scripted.server, "\"mine\"")).await;
         assert_eq!(came.status, 200, "{client:?}");
         assert_eq!(scripted.headers("idempotency-key"), vec![Some("\"mine\"".to_owned()); 4]);
@@ -410,7 +488,7 @@ async fn a_keyed_post_is_repeated_and_waits_for_an_earlier_attempt_of_its_own() 
 
         // The same key with another order: no repeat will make it right.
         let scripted = Scripted::new([(422, &[])]).await;
-        let came = client.send(policy().build().unwrap(), keyed(&scripted.server, "\"mine\"")).await;
+        let came = client.send(policy(), keyed(&scripted.server, "\"mine\"")).await;
         assert_eq!((came.status, scripted.seen()), (422, 1), "{client:?}");
     }
 }
@@ -475,18 +553,75 @@ async fn redirects_to_another_host_are_followed_on_every_attempt() {
     target.server.is_left_alone().await;
 }
 
+/// What the page does to which an order is redirected once it is placed.
+#[derive(Debug, Clone, Copy)]
+enum Receipt {
+    Answers(u16),
+    CannotBeReached,
+}
+
+/// How often an order is placed, where each is answered by this status and each receipt fails; and what the caller is told.
+async fn orders_placed<H>(
+    client: reqwest::Client,
+    layer: RetryLayer<H, H, Drain>,
+    status: u16,
+    receipt: Receipt,
+    key: Option<&str>,
+) -> (usize, Option<u16>)
+where
+    H: Classify<reqwest::Response, Error<reqwest::Error>> + Replay<reqwest::Request>,
+{
+    let placed = Arc::new(AtomicUsize::new(0));
+    // Bound, so that nobody else can listen there.
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("the loopback has free ports");
+    let (count, dead) = (Arc::clone(&placed), socket.local_addr().expect("it is bound"));
+    let server = Server::http(move |request| {
+        let mut answer = Response::builder();
+        if request.method() == Method::POST {
+            count.fetch_add(1, Ordering::SeqCst);
+            let location = match receipt {
+                // The very same URL: it does not tell the two requests apart.
+                Receipt::Answers(_) => "/orders".to_owned(),
+                Receipt::CannotBeReached => format!("http://{dead}/"),
+            };
+            answer = answer.status(status).header("location", location);
+        } else if let Receipt::Answers(status) = receipt {
+            answer = answer.status(status).header("retry-after", "0");
+        }
+        async move { answer.body(Full::<Bytes>::default()).expect("the test has good headers") }
+    })
+    .await;
+    let request = key.map_or_else(|| request(Method::POST, &server), |key| keyed(&server, key));
+    let request = reqwest::Request::try_from(request).expect("the test has a good URL");
+    let client = ServiceBuilder::new().layer(layer).map_err(Error::Service).service(client);
+    let status = client.oneshot(request).await.ok().map(|response| response.status().as_u16());
+    (placed.load(Ordering::SeqCst), status)
+}
+
 #[tokio::test]
-async fn a_post_that_is_answered_by_a_redirect_is_sent_once_if_redirects_are_not_followed() {
-    let dead = format!("http://{}/receipt", dead_address().await);
-    let scripted = Scripted::new([(303, &[("location", dead.as_str())][..])]).await;
-    let reqwest = reqwest_builder(Version::Http1).redirect(reqwest::redirect::Policy::none()).build().unwrap();
-    let client = ServiceBuilder::new()
-        .layer(RetryLayer::new(policy().build().unwrap()))
-        .map_err(Error::Service)
-        .service(reqwest);
-    let post = reqwest::Request::try_from(request(Method::POST, &scripted.server)).unwrap();
-    assert_eq!(client.oneshot(post).await.unwrap().status(), 303);
-    assert_eq!(scripted.seen(), 1);
+async fn an_order_that_is_placed_and_whose_receipt_fails_is_placed_once() {
+    let mut running = JoinSet::new();
+    for status in [301, 302, 303] {
+        for receipt in [421, 425, 429, 503].map(Receipt::Answers).into_iter().chain([Receipt::CannotBeReached]) {
+            running.spawn(async move {
+                let told = if let Receipt::Answers(status) = receipt { Some(status) } else { None };
+                let retry = || RetryLayer::new(RetryPolicy::http().build().unwrap());
+                let once = orders_placed(reqwest_client(Version::Http1), retry(), status, receipt, None).await;
+                assert_eq!(once, (1, told), "{status}, {receipt:?}");
+                // The server acts once for each key.
+                let keyed = orders_placed(reqwest_client(Version::Http1), retry(), status, receipt, Some("\"mine\""));
+                assert_eq!(keyed.await, (3, told), "{status}, {receipt:?}");
+                // The redirect is the answer.
+                let retry = RetryLayer::new(RetryPolicy::http_with(direct()).build().unwrap());
+                let once = orders_placed(direct_client(Version::Http1), retry, status, receipt, None).await;
+                assert_eq!(once, (1, Some(status)), "{status}, {receipt:?}");
+            });
+        }
+    }
+    while let Some(ended) = running.join_next().await {
+        ended.unwrap();
+    }
 }
 
 #[tokio::test]
@@ -502,7 +637,7 @@ async fn retry_after_is_obeyed_in_every_form() {
         for client in CLIENTS {
             running.spawn(async move {
                 let scripted = Scripted::new([(status, form)]).await;
-                let came = client.send(policy().build().unwrap(), request(Method::POST, &scripted.server)).await;
+                let came = client.send(policy(), keyed(&scripted.server, "\"mine\"")).await;
                 assert_eq!(came.status, 200, "{form:?} {client:?}");
                 let pause = scripted.pauses()[0];
                 // By the server's own clock, which is our own.
@@ -525,7 +660,7 @@ async fn too_long_a_retry_after_is_given_up_at_once() {
         for form in [("retry-after", "3600"), ("retry-after", "61"), ("retry-after", "Sat, 06 Nov 2094 08:49:38 GMT")] {
             let scripted = Scripted::new([(503, &[form])]).await;
             let start = Instant::now();
-            let came = client.send(policy().build().unwrap(), request(Method::GET, &scripted.server)).await;
+            let came = client.send(policy(), request(Method::GET, &scripted.server)).await;
             assert_eq!((came.status, &*came.body, scripted.seen()), (503, &b"not yet"[..], 1), "{form:?} {client:?}");
             assert_eq!(came.attempts, None);
             assert!(start.elapsed() < Duration::from_secs(5), "{form:?} {client:?}");
@@ -609,7 +744,7 @@ async fn an_attempt_is_numbered_in_the_extensions_and_in_a_header_if_asked_for()
 
     // Unasked, no header is sent.
     let scripted = Scripted::new([(503, &[])]).await;
-    With::Hyper(Version::Http1).send(policy().build().unwrap(), request(Method::GET, &scripted.server)).await;
+    With::Hyper(Version::Http1).send(policy(), request(Method::GET, &scripted.server)).await;
     assert_eq!(scripted.headers(X_RESEND.as_str()), [None, None]);
 }
 

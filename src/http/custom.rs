@@ -30,6 +30,7 @@ use crate::classify::Verdict;
 /// ```
 #[derive(Clone)]
 pub struct CustomHttp<F = fn(StatusCode, &HeaderMap) -> Option<Verdict>> {
+    pub(super) without_redirects: bool,
     pub(super) retry_statuses: Option<Arc<[StatusCode]>>,
     pub(super) classify_with: F,
     pub(super) resend_header: Option<HeaderName>,
@@ -41,6 +42,7 @@ impl Http {
     #[must_use]
     pub fn builder() -> CustomHttp {
         CustomHttp {
+            without_redirects: false,
             retry_statuses: None,
             classify_with: |_, _| None,
             resend_header: None,
@@ -50,6 +52,15 @@ impl Http {
 }
 
 impl<F> CustomHttp<F> {
+    /// Says that the client follows no redirects, so that its answers and errors are those to the request it was given
+    /// and may be believed: see [redirects](super#redirects). Only say so if it is true; of reqwest, if the client was
+    /// built with `redirect(Policy::none())` and without a `retry` policy.
+    #[must_use]
+    pub fn without_redirects(mut self) -> Self {
+        self.without_redirects = true;
+        self
+    }
+
     /// Takes these statuses for failures, and every other 4xx and 5xx for a refusal. Their effect stays as the table
     /// of [`Http`] has it.
     #[must_use]
@@ -58,14 +69,15 @@ impl<F> CustomHttp<F> {
         self
     }
 
-    /// Asks `classify` first; where it answers `None`, the other rules decide.
+    /// Asks `classify` first; where it answers `None`, the other rules decide. Its verdicts stand as they are, whether
+    /// there may have been redirects or not.
     #[must_use]
     pub fn classify_with<G>(self, classify: G) -> CustomHttp<G>
     where
         G: Fn(StatusCode, &HeaderMap) -> Option<Verdict>,
     {
-        let Self { retry_statuses, resend_header, idempotency_header, .. } = self;
-        CustomHttp { retry_statuses, classify_with: classify, resend_header, idempotency_header }
+        let Self { without_redirects, retry_statuses, resend_header, idempotency_header, .. } = self;
+        CustomHttp { without_redirects, retry_statuses, classify_with: classify, resend_header, idempotency_header }
     }
 
     /// Takes a request that carries this header for one whose repeat the server recognises, instead of one that
@@ -87,8 +99,10 @@ impl<F> CustomHttp<F> {
 impl<F> fmt::Debug for CustomHttp<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CustomHttp")
+            .field("without_redirects", &self.without_redirects)
             .field("retry_statuses", &self.retry_statuses)
             .field("resend_header", &self.resend_header)
+            .field("idempotency_header", &self.idempotency_header)
             .finish_non_exhaustive()
     }
 }

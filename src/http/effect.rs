@@ -1,21 +1,34 @@
 use std::error::Error;
-use std::io;
+use std::{io, iter};
 
 use crate::classify::Effect;
 
-/// Whether a request that ended with `error` can have taken effect.
+/// Whether a request that ended with `error` can have taken effect. If the client followed `redirects`, it may be that
+/// another request ended with it, so that nothing is known.
 ///
 /// The clients wrap one another's errors, and what `reqwest::Error` says of itself is too coarse; so this walks the
 /// chain of sources for the part that knows. Everything that is not known to be harmless is `Unknown`.
-pub(super) fn effect_of(error: &(dyn Error + 'static)) -> Effect {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(effect) = said_by(error) {
-            return effect;
-        }
-        next = error.source();
-    }
-    Effect::Unknown
+pub(super) fn effect_of(error: &(dyn Error + 'static), redirects: bool) -> Effect {
+    if redirects { Effect::Unknown } else { chain(error).find_map(said_by).unwrap_or(Effect::Unknown) }
+}
+
+/// Whether `error` comes from reqwest, which follows redirects unless it is told not to.
+pub(super) fn is_of_reqwest(error: &(dyn Error + 'static)) -> bool {
+    chain(error).any(is_reqwest)
+}
+
+#[cfg(feature = "reqwest")]
+fn is_reqwest(error: &(dyn Error + 'static)) -> bool {
+    error.is::<reqwest::Error>()
+}
+
+#[cfg(not(feature = "reqwest"))]
+fn is_reqwest(_: &(dyn Error + 'static)) -> bool {
+    false
+}
+
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    iter::successors(Some(error), |&error| error.source())
 }
 
 /// What this part of the chain knows; `None` leaves it to the next.

@@ -16,6 +16,10 @@ pub trait HttpRequest {
 
 /// What the layers need of a response: `http::Response`, or `reqwest::Response` with the feature `reqwest`.
 pub trait HttpResponse {
+    /// Whether the client that gives such responses may follow redirects by itself. Then neither they nor its errors prove
+    /// that the request was not acted upon: they may be those of a later one.
+    const FOLLOWS_REDIRECTS: bool;
+
     /// Its status.
     fn status(&self) -> StatusCode;
     /// Its headers.
@@ -52,6 +56,8 @@ impl<B> HttpRequest for Request<B> {
 }
 
 impl<B> HttpResponse for Response<B> {
+    const FOLLOWS_REDIRECTS: bool = false;
+
     fn status(&self) -> StatusCode {
         self.status()
     }

@@ -19,16 +19,12 @@
 //!
 //! A request is idempotent if its method is ([RFC 9110, section 9.2.2][methods]) or if it carries an
 //! `Idempotency-Key` ([`idempotency_key`] gives it one). `Retry-After` is obeyed in seconds, as a date, and in milliseconds
-//! (`retry-after-ms`). [`Http::builder`] changes these rules.
+//! (`retry-after-ms`). [`Http::builder`] changes these rules. With reqwest, "none" is "unknown" until you say that it
+//! follows no [redirects](#redirects).
 //!
 //! [`RetryPolicy::http`] puts them to use, with [`Drain`]: a refused answer is read to its end, within bounds, so that its
 //! connection can be used again, and an answer that took more than one attempt carries [`Attempts`](crate::retry::Attempts)
 //! in its extensions. [`Standard`] is a whole stack for HTTP.
-//!
-//! **Redirects.** reqwest follows them by itself, and does not say of a failure to which request of the chain it belongs: a
-//! `POST` that was acted upon, answered by a 303 to a page that is refused or answered by a 429, looks like one that was
-//! not, and is sent again. Where you send requests that are not idempotent, give them a key, or build the client with
-//! `redirect(Policy::none())`.
 //!
 //! ```
 //! use windbreak::classify::{Classify, Replay};
@@ -49,6 +45,33 @@
 //! # }
 //! ```
 //!
+//! # Redirects
+//!
+//! reqwest follows them by itself, and does not say of a failure to which request of the chain it belongs: a `POST` that
+//! was acted upon and answered by a 303, to a page that answers 429 or cannot be reached, looks like one that was turned
+//! away. Therefore its answers and errors never prove that a request had no effect, and a `POST` or `PATCH` is sent again
+//! only if it has a key. To have the whole table, build the client without redirects, and say so:
+//!
+#![cfg_attr(feature = "reqwest", doc = "```")]
+#![cfg_attr(not(feature = "reqwest"), doc = "```ignore")]
+//! use windbreak::http::{Http, Standard};
+//! use windbreak::{RetryLayer, RetryPolicy};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
+//! let rules = Http::builder().without_redirects();
+//!
+//! let retry = RetryLayer::new(RetryPolicy::http_with(rules.clone()).build()?);
+//! let standard = Standard::builder("orders").rules(rules).build()?; // or the whole stack
+//! # let _ = (client, retry, standard);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! hyper follows none, so what it says is believed. A layer that does (tower-http's `FollowRedirect`) belongs above the
+//! retries; below, it hides the same thing from them. So does turning the answers of reqwest into `http::Response`s
+//! there: it is by their type that they are known.
+//!
 //! # Until when
 //!
 //! By default a layer takes a request to last until the **head** of its answer: then the place in the bulkhead is free,
@@ -68,6 +91,7 @@
 //! | read timeout | a body that stalls; or bound it with `until_body_end()` | `read_timeout` | |
 //! | idle time in the pool | below the keep-alive of the server, or it closes the connection under a request | `pool_idle_timeout` | `pool_idle_timeout`, and a `pool_timer` or it is not enforced |
 //! | idle connections | what you need between two bursts | `pool_max_idle_per_host` | `pool_max_idle_per_host` |
+//! | redirects | who follows them cannot tell what a failure means; see [above](#redirects) | `redirect(Policy::none())` | follows none |
 //! | keep-alive | notices a peer that is gone without a word | `tcp_keepalive`, `http2_keep_alive_interval` | `HttpConnector::set_keepalive`, `http2_keep_alive_interval` |
 //!
 //! Neither client can cap the number of connections, nor bound the wait for one. A bulkhead does both: with HTTP/1 a
@@ -99,6 +123,7 @@
 //!     .connect_timeout(Duration::from_millis(500))
 //!     .pool_idle_timeout(Duration::from_secs(30))
 //!     .tcp_keepalive(Duration::from_secs(60))
+//!     .redirect(reqwest::redirect::Policy::none()) // and say so to the layers: `Http::builder().without_redirects()`
 //!     .build()?;
 //! # let _ = client;
 //! # Ok::<(), reqwest::Error>(())

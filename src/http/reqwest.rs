@@ -27,6 +27,8 @@ impl HttpRequest for Request {
 }
 
 impl HttpResponse for Response {
+    const FOLLOWS_REDIRECTS: bool = true;
+
     fn status(&self) -> StatusCode {
         self.status()
     }

@@ -58,6 +58,15 @@ pub(crate) fn reqwest_builder(version: Version) -> reqwest::ClientBuilder {
     }
 }
 
+/// reqwest, told to follow no redirects.
+pub(crate) fn direct_client(version: Version) -> reqwest::Client {
+    direct_builder(version).build().expect("a client without TLS can always be built")
+}
+
+pub(crate) fn direct_builder(version: Version) -> reqwest::ClientBuilder {
+    reqwest_builder(version).redirect(reqwest::redirect::Policy::none())
+}
+
 /// A server that notes its connections and is gone when it is dropped.
 pub(crate) struct Server {
     address: SocketAddr,
