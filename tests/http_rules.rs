@@ -1,0 +1,179 @@
+//! The rules of HTTP, changed: each setter of `Http::builder`.
+
+use std::io;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode};
+use windbreak::classify::{Classify, Replay};
+use windbreak::http::{CustomHttp, Http, HttpRequest, ResendCount};
+use windbreak::{Effect, Error, Failure, Verdict};
+
+const NONE: Verdict = Verdict::Failure(Failure::new(Effect::None));
+const UNKNOWN: Verdict = Verdict::Failure(Failure::new(Effect::Unknown));
+
+const X_TOKEN: HeaderName = HeaderName::from_static("x-token");
+const X_RESEND: HeaderName = HeaderName::from_static("x-resend");
+
+type Answer = Response<&'static str>;
+
+fn answer(status: u16, headers: &[(&str, &str)]) -> Answer {
+    let mut response = Response::builder().status(status);
+    for &(name, value) in headers {
+        response = response.header(name, value);
+    }
+    response.body("").expect("the test has good headers")
+}
+
+fn judge(rules: &impl Classify<Answer, Error<io::Error>>, status: u16, headers: &[(&str, &str)]) -> Verdict {
+    rules.classify(Ok(&answer(status, headers)))
+}
+
+fn judge_reqwest(rules: &impl Classify<reqwest::Response, Error<io::Error>>, status: u16) -> Verdict {
+    rules.classify(Ok(&reqwest::Response::from(answer(status, &[]))))
+}
+
+/// An answer that says that it is half an answer is no good, and neither is a teapot's.
+fn degraded(status: StatusCode, headers: &HeaderMap) -> Option<Verdict> {
+    match status {
+        StatusCode::OK if headers.contains_key("x-degraded") => Some(Verdict::Ignored),
+        StatusCode::IM_A_TEAPOT => Some(NONE),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_function_of_ones_own_is_asked_first_and_the_other_rules_where_it_says_nothing() {
+    let rules = Http::builder().classify_with(degraded);
+    assert_eq!(judge(&rules, 200, &[("x-degraded", "yes")]), Verdict::Ignored);
+    assert_eq!(judge(&rules, 200, &[]), Verdict::Success);
+    assert_eq!(judge(&rules, 418, &[]), NONE);
+    assert_eq!(judge(&rules, 404, &[]), Verdict::Refused);
+    assert_eq!(judge(&rules, 429, &[]), NONE);
+    // What it says stands, whatever the client.
+    assert_eq!((judge_reqwest(&rules, 418), judge_reqwest(&rules, 429)), (NONE, UNKNOWN));
+
+    // Before the list of statuses, on which 418 is not, and 200 is.
+    let rules = Http::builder().retry_statuses([StatusCode::OK]).classify_with(degraded);
+    assert_eq!(judge(&rules, 200, &[("x-degraded", "yes")]), Verdict::Ignored);
+    assert_eq!((judge(&rules, 200, &[]), judge(&rules, 418, &[])), (UNKNOWN, NONE));
+}
+
+#[test]
+fn errors_are_judged_as_ever() {
+    let rules = Http::builder().retry_statuses([StatusCode::OK]).classify_with(|_, _| Some(Verdict::Refused));
+    let judge = |error: Error<io::Error>| {
+        let result = Err::<&Answer, _>(&error);
+        assert_eq!(rules.error_type(result), Http.error_type(result));
+        rules.classify(result)
+    };
+    assert_eq!(judge(Error::Service(io::ErrorKind::ConnectionRefused.into())), NONE);
+    assert_eq!(judge(Error::Service(io::ErrorKind::ConnectionReset.into())), UNKNOWN);
+}
+
+#[test]
+fn the_statuses_on_the_list_are_failures_and_the_others_are_not() {
+    let rules = Http::builder().retry_statuses([404, 429, 502, 503].map(|code| StatusCode::from_u16(code).unwrap()));
+    for (status, expected) in [
+        (200, Verdict::Success),
+        (302, Verdict::Success),
+        (400, Verdict::Refused),
+        (404, UNKNOWN),
+        (408, Verdict::Refused),
+        (409, Verdict::Refused),
+        (425, Verdict::Refused),
+        (429, NONE),
+        (500, Verdict::Refused),
+        (502, UNKNOWN),
+        (503, UNKNOWN),
+        (504, Verdict::Refused),
+    ] {
+        assert_eq!(judge(&rules, status, &[]), expected, "{status}");
+    }
+    let later = |effect| Verdict::Failure(Failure::new(effect).retry_after(Duration::from_secs(7)));
+    assert_eq!(judge(&rules, 404, &[("retry-after", "7")]), later(Effect::Unknown));
+    assert_eq!(judge(&rules, 503, &[("retry-after", "7")]), later(Effect::None));
+    assert_eq!(judge_reqwest(&rules, 429), UNKNOWN);
+    assert_eq!(judge_reqwest(&rules.without_redirects(), 429), NONE);
+    assert_eq!(judge(&Http::builder().retry_statuses([]), 503, &[]), Verdict::Refused);
+}
+
+/// An order with this header, for either client.
+fn order(header: &HeaderName) -> (Request<&'static str>, reqwest::Request) {
+    let order = Request::post("http://callee.test/orders").header(header, "mine").body("").expect("the test is right");
+    (order.clone(), order.try_into().expect("the URL is good"))
+}
+
+#[test]
+fn a_request_is_known_by_the_header_of_ones_own() {
+    fn knows<R>(rules: &CustomHttp, order: &R) -> bool
+    where
+        CustomHttp: Replay<R>,
+    {
+        assert_eq!(rules.is_keyed(order), rules.is_idempotent(order));
+        rules.is_keyed(order)
+    }
+    let standard = HeaderName::from_static("idempotency-key");
+    for (rules, name, other) in
+        [(Http::builder(), &standard, &X_TOKEN), (Http::builder().idempotency_header(X_TOKEN), &X_TOKEN, &standard)]
+    {
+        let (hyper, reqwest) = order(name);
+        assert!(knows(&rules, &hyper) && knows(&rules, &reqwest), "{name}");
+        let (hyper, reqwest) = order(other);
+        assert!(!knows(&rules, &hyper) && !knows(&rules, &reqwest), "{name}");
+        // Without any key, by its method.
+        let put = Request::put("http://callee.test/").body("").unwrap();
+        assert!(rules.is_idempotent(&put) && !rules.is_keyed(&put));
+    }
+}
+
+#[test]
+fn an_attempt_carries_its_number_in_the_header_of_ones_own() {
+    fn sent<R: HttpRequest>(rules: &CustomHttp, mut request: R) -> Vec<Option<String>>
+    where
+        CustomHttp: Replay<R>,
+    {
+        let number = |request: &R| Some(request.headers().get(X_RESEND)?.to_str().expect("digits").to_owned());
+        let first = number(&request);
+        let later = [1, 2].map(|resends| {
+            rules.number(&mut request, resends);
+            assert!(request.extensions_mut().is_none_or(|all| all.get() == Some(&ResendCount(resends))));
+            assert!(request.headers().get_all(X_RESEND).iter().count() <= 1, "it replaces the one before");
+            number(&request)
+        });
+        [first].into_iter().chain(later).collect()
+    }
+    let (hyper, reqwest) = order(&X_TOKEN);
+    let rules = Http::builder().resend_header(X_RESEND);
+    let numbers = [None, Some("1".to_owned()), Some("2".to_owned())];
+    assert_eq!(sent(&rules, hyper.clone()), numbers);
+    assert_eq!(sent(&rules, reqwest), numbers);
+    assert_eq!(sent(&Http::builder(), hyper), [None, None, None]);
+}
+
+#[test]
+fn no_setter_undoes_another() {
+    let first = Http::builder()
+        .without_redirects()
+        .retry_statuses([StatusCode::TOO_MANY_REQUESTS])
+        .idempotency_header(X_TOKEN)
+        .resend_header(X_RESEND)
+        .classify_with(degraded);
+    let last = Http::builder()
+        .classify_with(degraded)
+        .resend_header(X_RESEND)
+        .idempotency_header(X_TOKEN)
+        .retry_statuses([StatusCode::TOO_MANY_REQUESTS])
+        .without_redirects();
+    for verdict in [judge_reqwest(&first, 429), judge_reqwest(&last, 429)] {
+        assert_eq!(verdict, NONE);
+    }
+    let (mut hyper, _) = order(&X_TOKEN);
+    assert!(first.is_keyed(&hyper) && last.is_keyed(&hyper));
+    assert_eq!((judge(&first, 418, &[]), judge(&last, 418, &[])), (NONE, NONE));
+    assert_eq!((judge(&first, 500, &[]), judge(&last, 500, &[])), (Verdict::Refused, Verdict::Refused));
+    first.number(&mut hyper, 1);
+    assert_eq!(hyper.headers()[X_RESEND], "1");
+    last.number(&mut hyper, 2);
+    assert_eq!(hyper.headers()[X_RESEND], "2");
+    assert_eq!(first.replay(&hyper).unwrap().method(), Method::POST);
+}
