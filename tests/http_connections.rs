@@ -2,13 +2,17 @@
 
 mod http_support;
 
+use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request};
 use http_body_util::{BodyExt as _, Full};
+use hyper::body::{Body, Frame};
 use tokio::time::{Instant, sleep};
 use tower::{ServiceBuilder, ServiceExt as _};
 use windbreak::http::{Drain, Http};
@@ -184,6 +188,86 @@ async fn a_larger_bound_reads_on() {
     with_hyper(six_attempts(RetryPolicy::http().dispose(larger)), Version::Http1, &server).await;
     assert_eq!(server.connections(), 7);
     server.is_left_alone().await;
+}
+
+/// How many connections six attempts open, with hyper and with reqwest, where refused answers are disposed of so.
+async fn drained_by(drain: Drain, server: &Server) -> [usize; 2] {
+    let before = server.connections();
+    with_hyper(six_attempts(RetryPolicy::http().dispose(drain)), Version::Http1, server).await;
+    let hyper = server.connections();
+    with_reqwest(six_attempts(RetryPolicy::http().dispose(drain)), Version::Http1, server).await;
+    server.is_left_alone().await;
+    [hyper - before, server.connections() - hyper]
+}
+
+#[tokio::test]
+async fn a_body_is_read_up_to_the_bound_on_bytes_and_no_further() {
+    // Time is no bound here.
+    let drain = |bytes| Drain::new().max_bytes(bytes).max_time(Duration::from_secs(60));
+    let whole = 60 * 1024;
+
+    // With a length, what is too long is not begun.
+    let server = Server::raw(large).await;
+    assert_eq!(drained_by(drain(whole), &server).await, [1, 1]);
+    assert_eq!(drained_by(drain(whole - 1), &server).await, [6, 6]);
+
+    // Without one, it is read until it turns out to be too long.
+    let server = Server::raw(|mut peer| async move {
+        let piece = [b"400\r\n", "x".repeat(1024).as_bytes(), b"\r\n"].concat();
+        while peer.request().await.is_some() {
+            peer.send("HTTP/1.1 503 -\r\ntransfer-encoding: chunked\r\n\r\n").await;
+            peer.send([piece.repeat(60), b"0\r\n\r\n".to_vec()].concat()).await;
+        }
+    })
+    .await;
+    assert_eq!(drained_by(drain(whole), &server).await, [1, 1]);
+    assert_eq!(drained_by(drain(1024), &server).await, [6, 6]);
+}
+
+#[tokio::test]
+async fn a_body_is_waited_for_up_to_the_bound_on_time_and_no_longer() {
+    let server = Server::raw(|mut peer| async move {
+        while peer.request().await.is_some() {
+            peer.send("HTTP/1.1 503 -\r\ntransfer-encoding: chunked\r\n\r\n").await;
+            sleep(Duration::from_millis(100)).await;
+            peer.send("4\r\nlate\r\n0\r\n\r\n").await;
+        }
+    })
+    .await;
+    assert_eq!(drained_by(Drain::new().max_time(Duration::from_secs(60)), &server).await, [1, 1]);
+    assert_eq!(drained_by(Drain::new(), &server).await, [6, 6], "50 ms");
+    assert_eq!(drained_by(Drain::new().max_time(Duration::from_millis(20)), &server).await, [6, 6]);
+}
+
+/// Always has a frame at hand, which is empty.
+struct Nothing;
+
+impl Body for Nothing {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(Some(Ok(Frame::data(Bytes::new()))))
+    }
+}
+
+#[tokio::test]
+async fn a_body_of_empty_frames_without_end_is_given_up_in_time_and_lets_others_run() {
+    let turns = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&turns);
+    let other = tokio::spawn(async move {
+        loop {
+            count.fetch_add(1, Ordering::SeqCst);
+            tokio::task::yield_now().await;
+        }
+    });
+    let limit = Duration::from_millis(20);
+    let start = Instant::now();
+    Drain::new().max_time(limit).dispose(http::Response::new(Nothing)).await;
+    let took = start.elapsed();
+    assert!(took >= limit && took < Duration::from_secs(3), "{took:?}");
+    assert!(turns.load(Ordering::SeqCst) > 10, "{turns:?}");
+    other.abort();
 }
 
 #[tokio::test]

@@ -9,6 +9,10 @@ use pin_project_lite::pin_project;
 use crate::retry::{Attempts, Dispose};
 use crate::timer::Timer;
 
+/// So many frames are read before the clock is looked at and other tasks have their turn: a body may be always ready, and
+/// empty frames use up no bytes. A body of 64 KiB mostly has fewer.
+const FRAMES_AT_ONCE: usize = 64;
+
 /// Reads the body of a refused answer to its end, within bounds, so that its connection can be used again.
 ///
 /// Without it, an answer that is dropped before its body has ended takes an HTTP/1 connection with it, and each retry
@@ -97,20 +101,27 @@ impl<B: Body> Future for DrainFuture<B> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
-        while let Some(body) = this.body.as_mut().as_pin_mut() {
-            let Poll::Ready(frame) = body.poll_frame(cx) else {
+        if let Some(body) = this.body.as_mut().as_pin_mut() {
+            if poll_end(body, this.left, cx).is_pending() {
                 // Whatever the budget: a body that is given up too early costs a connection, no more.
                 ready!(this.timer.as_mut().poll_elapsed(cx, true));
-                break;
-            };
-            let Some(Ok(frame)) = frame else { break };
-            let read = frame.data_ref().map_or(0, |data| bytes::Buf::remaining(data) as u64);
-            match this.left.checked_sub(read) {
-                Some(left) => *this.left = left,
-                None => break,
             }
         }
         this.body.set(None);
         Poll::Ready(())
     }
+}
+
+/// Reads until the body has ended, broken off, or has more than is `left` to be read.
+fn poll_end<B: Body>(mut body: Pin<&mut B>, left: &mut u64, cx: &mut Context<'_>) -> Poll<()> {
+    for _ in 0..FRAMES_AT_ONCE {
+        let Some(Ok(frame)) = ready!(body.as_mut().poll_frame(cx)) else { return Poll::Ready(()) };
+        let read = frame.data_ref().map_or(0, |data| bytes::Buf::remaining(data) as u64);
+        match left.checked_sub(read) {
+            Some(rest) => *left = rest,
+            None => return Poll::Ready(()),
+        }
+    }
+    cx.waker().wake_by_ref();
+    Poll::Pending
 }
