@@ -1,10 +1,12 @@
 //! A layer for each key.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::advance;
+use tower::util::MapResponseLayer;
 use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
 use windbreak::retry::RetryBudget;
 use windbreak::{BulkheadLayer, Circuit, CircuitBreakerLayer, Error, PerKeyLayer, RetryLayer, RetryPolicy};
@@ -103,6 +105,45 @@ async fn each_key_has_places_and_a_retry_budget_of_its_own() {
     assert_eq!(calls.load(Ordering::Relaxed), 5);
 }
 
+/// Done while the first layer is made.
+type Meanwhile = Arc<OnceLock<Box<dyn Fn() + Send + Sync>>>;
+
+#[tokio::test]
+async fn a_layer_may_be_used_while_it_makes_one_and_that_which_is_there_first_is_kept() {
+    let made = AtomicUsize::new(0);
+    let meanwhile = Meanwhile::default();
+    let hook = Arc::clone(&meanwhile);
+    let layer = PerKeyLayer::new(
+        10,
+        |key: &u32| *key,
+        move |_| {
+            let number = made.fetch_add(1, Ordering::Relaxed);
+            if number == 0 {
+                hook.get().expect("it is set before the first request")();
+            }
+            MapResponseLayer::new(move |_: u32| number)
+        },
+    );
+    let layer = layer.unwrap();
+    let client = ServiceBuilder::new()
+        .layer(layer.clone())
+        .service(service_fn(|key: u32| async move { Ok::<_, Error<&'static str>>(key) }));
+    let other = client.clone();
+    let seen = Arc::new(AtomicUsize::new(usize::MAX));
+    let noted = Arc::clone(&seen);
+    let set = meanwhile.set(Box::new(move || {
+        assert_eq!(layer.keys(), 0);
+        let answer = tokio_test::task::spawn(other.clone().oneshot(7)).poll();
+        assert_eq!(answer, Poll::Ready(Ok(1)), "the second to be made");
+        noted.store(layer.keys(), Ordering::Relaxed);
+    }));
+    assert!(set.is_ok());
+    assert_eq!(client.clone().oneshot(7).await, Ok(1), "not the one that was begun first");
+    assert_eq!(seen.load(Ordering::Relaxed), 1);
+    assert_eq!(client.clone().oneshot(7).await, Ok(1));
+    assert_eq!(client.oneshot(8).await, Ok(2));
+}
+
 #[tokio::test]
 async fn readiness_of_the_inner_service_is_awaited() {
     let (mock, handle) = gated();
@@ -136,15 +177,15 @@ impl Service<u32> for Gated {
     type Error = Error<&'static str>;
     type Future = std::future::Ready<Result<u32, Self::Error>>;
 
-    fn poll_ready(&mut self, cx: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Self::Error>> {
+    fn poll_ready(&mut self, cx: &mut std::task::Context<'_>) -> Poll<Result<(), Self::Error>> {
         if self.open {
-            return std::task::Poll::Ready(Ok(()));
+            return Poll::Ready(Ok(()));
         }
         let gate = Arc::clone(&self.gate);
         let waiting = self.waiting.get_or_insert_with(|| Box::pin(async move { gate.notified().await }));
         std::task::ready!(waiting.as_mut().poll(cx));
         self.open = true;
-        std::task::Poll::Ready(Ok(()))
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: u32) -> Self::Future {

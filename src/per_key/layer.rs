@@ -1,7 +1,7 @@
 use std::fmt;
 use std::hash::Hash;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lru::LruCache;
@@ -28,8 +28,10 @@ pub struct PerKeyLayer<K, L, F, M> {
 struct Shared<K, L, F, M> {
     key_of: F,
     layer_for: M,
-    layers: Mutex<LruCache<K, Used<L>>>,
+    layers: Mutex<Layers<K, L>>,
 }
+
+type Layers<K, L> = LruCache<K, Used<L>>;
 
 struct Used<L> {
     layer: Arc<L>,
@@ -41,8 +43,8 @@ where
     K: Hash + Eq,
     M: Fn(&K) -> L,
 {
-    /// Takes the key of a request from `key_of`, and a layer for a key that is new from `layer_for`, which runs under a
-    /// lock and must not ask this layer for anything.
+    /// Takes the key of a request from `key_of`, and a layer for a key that is new from `layer_for`. Where several requests
+    /// are the first with a key at the same time, it may be asked by each; the layer that is there first is the one for all.
     ///
     /// # Errors
     ///
@@ -68,7 +70,7 @@ where
     /// How many keys are kept.
     #[must_use]
     pub fn keys(&self) -> usize {
-        self.shared.layers.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.layers().len()
     }
 
     pub(super) fn layer_for<R>(&self, request: &R) -> Arc<L>
@@ -76,18 +78,33 @@ where
         F: Fn(&R) -> K,
     {
         let key = (self.shared.key_of)(request);
-        let last = Instant::now();
-        let mut layers = self.shared.layers.lock().unwrap_or_else(PoisonError::into_inner);
-        while layers.peek_lru().is_some_and(|(_, used)| last.saturating_duration_since(used.last) > self.max_idle) {
+        let now = Instant::now();
+        if let Some(layer) = self.known(&mut self.layers(), &key, now) {
+            return layer;
+        }
+        // Without the lock, so that it may take its time, and ask this layer.
+        let layer = Arc::new((self.shared.layer_for)(&key));
+        let now = Instant::now();
+        let mut layers = self.layers();
+        if let Some(earlier) = self.known(&mut layers, &key, now) {
+            return earlier;
+        }
+        layers.put(key, Used { layer: Arc::clone(&layer), last: now });
+        layer
+    }
+
+    /// The layer of a key, which counts as a use of it.
+    fn known(&self, layers: &mut Layers<K, L>, key: &K, now: Instant) -> Option<Arc<L>> {
+        while layers.peek_lru().is_some_and(|(_, used)| now.saturating_duration_since(used.last) > self.max_idle) {
             layers.pop_lru();
         }
-        if let Some(used) = layers.get_mut(&key) {
-            used.last = last;
-            return Arc::clone(&used.layer);
-        }
-        let layer = Arc::new((self.shared.layer_for)(&key));
-        layers.put(key, Used { layer: Arc::clone(&layer), last });
-        layer
+        let used = layers.get_mut(key)?;
+        used.last = now;
+        Some(Arc::clone(&used.layer))
+    }
+
+    fn layers(&self) -> MutexGuard<'_, Layers<K, L>> {
+        self.shared.layers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
