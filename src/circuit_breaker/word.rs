@@ -103,3 +103,6 @@ impl Word {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
