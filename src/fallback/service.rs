@@ -63,6 +63,8 @@ where
     #[inline]
     fn call(&mut self, request: R) -> Self::Future {
         let kept = self.layer.handler.keep(&request);
-        ResponseFuture::new(self.inner.call(request), kept, Arc::clone(&self.layer))
+        let layer = Arc::clone(&self.layer);
+        // Last, so that the inner future is made where it will lie.
+        ResponseFuture::new(self.inner.call(request), kept, layer)
     }
 }

@@ -97,8 +97,14 @@ where
         let progress = self.shared.policy.start();
         let copy = self.shared.policy.copy_for_later(&progress, &request);
         let span = attempt_span(0);
+        let shared = Arc::clone(&self.shared);
+        // The call comes last, and without a detour where nobody listens: then the attempt is made where it will lie, and
+        // need not be moved there.
+        if span.is_disabled() {
+            return ResponseFuture::new(self.inner.call(request), span, copy, shared, progress);
+        }
         let attempt = span.in_scope(|| self.inner.call(request));
-        ResponseFuture::new(attempt, span, copy, Arc::clone(&self.shared), progress)
+        ResponseFuture::new(attempt, span, copy, shared, progress)
     }
 }
 
