@@ -1,6 +1,6 @@
 //! A circuit breaker, a bulkhead and a timeout around the channel of a gRPC client.
 //!
-//! `cargo run --release -p tonic-example`
+//! `cargo run -p tonic-example`
 
 use std::error::Error as _;
 use std::sync::Arc;
