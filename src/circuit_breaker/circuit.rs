@@ -15,7 +15,8 @@ use tokio::time::Instant;
 
 use super::config::CircuitBuilder;
 use super::permit::Permit;
-use super::state::{Machine, Now, Refusal, Rules, State, Step, Ticket, Transition, Window};
+use super::rules::Rules;
+use super::state::{Machine, Now, Refusal, State, Step, Ticket, Transition, Window};
 use super::word::Word;
 use crate::error::Rejection;
 use crate::sync::{AtomicU64, Mutex, OnceLock, Ordering, PoisonError};
@@ -89,7 +90,8 @@ impl Circuit {
         &self.inner.name
     }
 
-    /// What it is doing. Open becomes half-open on the first request after the wait, not before.
+    /// What it is doing. Time alone does not change it: that an open wait is over, or that probes hang, shows with the
+    /// next request.
     #[must_use]
     pub fn state(&self) -> State {
         self.inner.word().state()

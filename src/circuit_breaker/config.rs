@@ -2,7 +2,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Circuit;
-use super::state::{Rules, SlowCalls, Window};
+use super::rules::{Rules, SlowCalls};
+use super::state::Window;
 use crate::backoff::Backoff;
 use crate::error::{InvalidConfig, check_count, check_positive, check_ratio};
 use crate::window::{CountWindow, TimeWindow};

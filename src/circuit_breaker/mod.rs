@@ -75,6 +75,7 @@ mod config;
 mod future;
 mod layer;
 mod permit;
+mod rules;
 mod service;
 mod state;
 mod word;

@@ -10,7 +10,8 @@ use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::time::Instant;
 
-use crate::backoff::{Backoff, Waits};
+use super::rules::Rules;
+use crate::backoff::Waits;
 use crate::window::{CountWindow, Outcome, Tally, TimeWindow};
 
 /// What a circuit is doing.
@@ -50,39 +51,6 @@ impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
-}
-
-/// The numbers a circuit goes by, checked.
-#[derive(Debug, Clone)]
-pub(super) struct Rules {
-    pub(super) failure_ratio: f64,
-    pub(super) minimum_calls: u64,
-    pub(super) slow_calls: Option<SlowCalls>,
-    pub(super) open_for: Backoff,
-    pub(super) probes: u64,
-    pub(super) probe_timeout: Duration,
-    /// The longest wait a callee may ask for, if it may ask at all.
-    pub(super) max_retry_after: Option<Duration>,
-}
-
-impl Rules {
-    /// Whether the calls in the window are enough to judge by, and too many of them failed or were slow.
-    fn opens_at(&self, tally: Tally) -> bool {
-        tally.calls >= self.minimum_calls && self.tripped_by(tally)
-    }
-
-    /// Whether too many of these calls failed or were slow.
-    fn tripped_by(&self, tally: Tally) -> bool {
-        tally.failure_ratio().is_some_and(|ratio| ratio >= self.failure_ratio)
-            || self.slow_calls.is_some_and(|slow| tally.slow_ratio().is_some_and(|ratio| ratio >= slow.ratio))
-    }
-}
-
-/// From when on a call is slow, and at which share of slow calls the circuit opens.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct SlowCalls {
-    pub(super) threshold: Duration,
-    pub(super) ratio: f64,
 }
 
 /// The tracker a circuit was built with. The time window is boxed because it is three times as large.

@@ -76,7 +76,6 @@ where
     }
 }
 
-/// The status code; the name of a rejection; `not_processed` where the server certainly did nothing.
 fn error_type<T, E>(result: Result<&T, &Error<E>>, redirects: bool) -> Cow<'static, str>
 where
     T: HttpResponse,
@@ -108,6 +107,7 @@ where
         classify(result, redirects(result))
     }
 
+    /// The status code; the name of a rejection; `not_processed` where the server certainly did nothing.
     fn error_type(&self, result: Result<&T, &Error<E>>) -> Cow<'static, str> {
         error_type(result, redirects(result))
     }
@@ -133,6 +133,7 @@ where
         }
     }
 
+    /// The status code; the name of a rejection; `not_processed` where the server certainly did nothing.
     fn error_type(&self, result: Result<&T, &Error<E>>) -> Cow<'static, str> {
         error_type(result, !self.without_redirects && redirects(result))
     }

@@ -2,7 +2,7 @@
 //! `tests/circuit_breaker` and `tests/circuit_reference.rs`.
 
 use super::*;
-use crate::backoff::Jitter;
+use crate::backoff::{Backoff, Jitter};
 
 const SECOND: Duration = Duration::from_secs(1);
 

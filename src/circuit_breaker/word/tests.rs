@@ -1,7 +1,8 @@
 //! The word answers where it can. Where it does not, the machine is asked and says the same, only slower: from outside
 //! that cannot be seen.
 
-use super::super::state::{Now, Rules, Step, UNSEEN, Window};
+use super::super::rules::Rules;
+use super::super::state::{Now, Step, UNSEEN, Window};
 use super::*;
 use crate::window::{CountWindow, Outcome, TimeWindow};
 
