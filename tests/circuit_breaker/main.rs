@@ -4,6 +4,8 @@ mod asked;
 mod cancelled;
 mod closed;
 mod config;
+mod conformance;
+mod events;
 mod half_open;
 mod helpers;
 mod late;

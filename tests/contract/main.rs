@@ -1,6 +1,11 @@
 //! The contract of tower, and of giving everything back, held by every layer.
 
+mod allocations;
+mod architecture;
+mod auto_traits;
 mod callee;
+mod compile_fail;
+mod composition;
 mod rules;
 mod states;
 mod subjects;

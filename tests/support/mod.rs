@@ -1,6 +1,8 @@
 //! What the tests of the layers share.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub(crate) mod http;
+
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};

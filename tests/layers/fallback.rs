@@ -1,12 +1,10 @@
 //! The fallback, as its users see it.
 
-mod support;
-
 use std::future::{Ready, pending, ready};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
-use support::{Flag, Log, Steered, secs};
+use crate::support::{Flag, Log, Steered, secs};
 use tokio::time::{Instant, sleep};
 use tokio_test::{assert_pending, task};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};

@@ -1,7 +1,5 @@
 //! What becomes of the connection of an answer that is refused.
 
-mod http_support;
-
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,7 +17,7 @@ use windbreak::http::{Drain, Http};
 use windbreak::retry::{Dispose, DropAnswer, RetryBudget, RetryPolicyBuilder};
 use windbreak::{Error, RetryLayer, RetryPolicy};
 
-use http_support::{Peer, Server, Version, answer, hyper_client, reqwest_client};
+use crate::support::http::{Peer, Server, Version, answer, hyper_client, reqwest_client};
 
 const ATTEMPTS: u32 = 6;
 

@@ -1,7 +1,5 @@
 //! Layers that take a request to last until the body of its answer has ended.
 
-mod http_support;
-
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
@@ -23,7 +21,7 @@ use windbreak::http::Http;
 use windbreak::window::Tally;
 use windbreak::{BulkheadLayer, Circuit, CircuitBreakerLayer, Error, Rejection, RetryLayer, RetryPolicy, TimeoutLayer};
 
-use http_support::{Peer, Server, Version, answer, hyper_client, reqwest_client};
+use crate::support::http::{Peer, Server, Version, answer, hyper_client, reqwest_client};
 
 type BoxError = Box<dyn StdError + Send + Sync>;
 

@@ -1,7 +1,5 @@
 //! A storm of random faults over real connections: no POST is acted upon twice, by the server's own count.
 
-mod http_support;
-
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +14,9 @@ use windbreak::http::{CustomHttp, Drain, Http};
 use windbreak::retry::{RetryBudget, RetryPolicyBuilder};
 use windbreak::{Error, RetryLayer, RetryPolicy, TimeoutLayer};
 
-use http_support::{Peer, Server, Version, answer, dead_address, direct_client, header, hyper_client, reqwest_client};
+use crate::support::http::{
+    Peer, Server, Version, answer, dead_address, direct_client, header, hyper_client, reqwest_client,
+};
 
 const X_ID: &str = "x-id";
 const X_FAULT: &str = "x-fault";

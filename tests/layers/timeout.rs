@@ -1,14 +1,12 @@
 //! The timeout, as its users see it.
 
-mod support;
-
 use std::future::pending;
 use std::task::Context;
 use std::time::Duration;
 
+use crate::support::{Flag, Late, Steered, millis, secs, starved_at_first};
 use http_body_util::BodyExt as _;
 use hyper::Response;
-use support::{Flag, Late, Steered, millis, secs, starved_at_first};
 use tokio::sync::oneshot;
 use tokio::task::{consume_budget, yield_now};
 use tokio::time::{Instant, advance, sleep};

@@ -1,7 +1,5 @@
 //! Many hosts behind one client, and the standard stack, over real connections.
 
-mod http_support;
-
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,7 +14,7 @@ use windbreak::circuit_breaker::State;
 use windbreak::http::{Http, Standard, authority};
 use windbreak::{BulkheadLayer, Circuit, CircuitBreakerLayer, Error, PerKeyLayer};
 
-use http_support::{Server, Version, dead_address, direct_client, hyper_client, reqwest_client};
+use crate::support::http::{Server, Version, dead_address, direct_client, hyper_client, reqwest_client};
 
 fn hyper_get(url: &str) -> Request<Full<Bytes>> {
     Request::get(url).body(Full::default()).expect("the test has a good URL")

@@ -1,7 +1,5 @@
 //! Retries over real connections: what the server has seen of them.
 
-mod http_support;
-
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::net::SocketAddr;
@@ -24,7 +22,7 @@ use windbreak::http::{CustomHttp, Drain, Http, ResendCount};
 use windbreak::retry::{Attempts, RetryBudget, RetryPolicyBuilder};
 use windbreak::{Error, RetryLayer, RetryPolicy, TimeoutLayer};
 
-use http_support::{Peer, Server, Version, answer, dead_address, direct_client, hyper_client, reqwest_client};
+use crate::support::http::{Peer, Server, Version, answer, dead_address, direct_client, hyper_client, reqwest_client};
 
 const X_RESEND: HeaderName = HeaderName::from_static("x-resend");
 

@@ -1,13 +1,11 @@
 //! The bulkhead, as its users see it.
 
-mod support;
-
 use std::future::pending;
 use std::time::Duration;
 
+use crate::support::{Late, millis, secs, starved_at_first};
 use http_body_util::BodyExt as _;
 use hyper::Response;
-use support::{Late, millis, secs, starved_at_first};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, advance, sleep};
 use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};

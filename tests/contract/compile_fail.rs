@@ -1,6 +1,6 @@
 //! What the compiler tells a user who forgot something, and that taking the advice helps.
 //!
-//! Each `compile_fail/*.rs` must not compile, and the compiler must say each line of the `.stderr` beside it.
+//! Each `fixtures/*.rs` must not compile, and the compiler must say each line of the `.stderr` beside it.
 //! Nothing else of what it says is compared, as that changes from release to release. With the lines marked
 //! `// advice: ` uncommented it must compile: it fails for that reason and for no other.
 
@@ -50,7 +50,7 @@ impl Package {
 fn the_compiler_says_what_to_write() {
     let package = Package::new();
     let mut fixtures = 0;
-    for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compile_fail")).unwrap() {
+    for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/contract/fixtures")).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_none_or(|extension| extension != "rs") {
             continue;

@@ -1,7 +1,5 @@
 //! Retries, as their users see them.
 
-mod support;
-
 use std::borrow::Cow;
 use std::future::{Pending, pending};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,9 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use crate::support::{Flag, Log, RaisedOnDrop, Steered, millis, secs};
 use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
-use support::{Flag, Log, RaisedOnDrop, Steered, millis, secs};
 use tokio::time::{Instant, advance, sleep};
 use tokio_test::{assert_pending, assert_ready_ok, task};
 use tower::util::ServiceFn;

@@ -1,8 +1,6 @@
 //! What the real errors and answers of real clients are taken for: the table in the documentation of `windbreak::http`,
 //! row by row. What may have been processed is never taken for harmless.
 
-mod http_support;
-
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -24,7 +22,7 @@ use windbreak::classify::Classify;
 use windbreak::http::{Http, HttpResponse};
 use windbreak::{Effect, Error, Failure, Verdict};
 
-use http_support::{
+use crate::support::http::{
     Peer, Server, Version, answer, dead_address, direct_builder, direct_client, header, hyper_client, reqwest_client,
 };
 
@@ -461,7 +459,7 @@ async fn of_two_requests_on_a_connection_only_the_one_above_the_goaway_has_no_ef
     let client = hyper_client(Version::Http2);
     let first = client.request(post(&server.url("/1")));
     let second = async {
-        http_support::eventually("the first request is sent", || server.requests() == 1).await;
+        crate::support::http::eventually("the first request is sent", || server.requests() == 1).await;
         client.request(post(&server.url("/2"))).await
     };
     let (first, second) = tokio::join!(first, second);

@@ -3,9 +3,6 @@
 //! In a program of their own, where every test listens: `tracing` asks whether anyone wants an event when it is first
 //! met, and a test beside these that does not listen would at times be the one to answer.
 
-#[path = "circuit_breaker/helpers.rs"]
-mod helpers;
-
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
 
@@ -16,7 +13,7 @@ use tokio::time::advance;
 use windbreak::Circuit;
 use windbreak::circuit_breaker::State;
 
-use helpers::*;
+use super::helpers::*;
 
 /// The fields of an event in their order, and its message.
 type Fields = Vec<(&'static str, String)>;

@@ -1,0 +1,14 @@
+//! What HTTP means: rules without sockets, then real clients and real servers on the loopback.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod body;
+mod connections;
+mod effects;
+mod faults;
+mod hosts;
+mod retry;
+mod rules;
+mod standard;
+mod universe;
