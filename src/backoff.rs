@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rand::{Rng, RngExt as _};
 
-use crate::error::{InvalidConfig, check_positive};
+use crate::config::{InvalidConfig, check_positive};
 
 /// A growing wait, bounded, and spread at random so that many callers do not come back at the same moment.
 ///

@@ -3,34 +3,47 @@
 #![cfg_attr(not(all(feature = "http", feature = "per-key")), allow(rustdoc::broken_intra_doc_links))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-pub mod fallback;
-pub mod timeout;
-pub mod retry;
-pub mod circuit_breaker;
 pub mod bulkhead;
+pub mod circuit_breaker;
+pub mod fallback;
+pub mod retry;
+pub mod timeout;
 
 pub mod backoff;
-pub mod classify;
 pub mod error;
-pub mod extent;
 #[cfg(feature = "http")]
 pub mod http;
 #[cfg(feature = "per-key")]
 pub mod per_key;
+pub mod rules;
+pub mod until_body_end;
 pub mod window;
 
+mod attempts;
+mod config;
 mod deadline;
+mod macros;
 mod oneshot;
 mod sync;
-mod timer;
 
+#[doc(inline)]
 pub use bulkhead::BulkheadLayer;
+#[doc(inline)]
 pub use circuit_breaker::{Circuit, CircuitBreakerLayer};
-pub use classify::{Effect, Failure, Verdict};
+#[doc(inline)]
+pub use config::InvalidConfig;
+#[doc(inline)]
 pub use deadline::deadline;
-pub use error::{Error, InvalidConfig, Rejection};
+#[doc(inline)]
+pub use error::{Error, Rejection, ServiceErrorLayer};
+#[doc(inline)]
 pub use fallback::FallbackLayer;
 #[cfg(feature = "per-key")]
+#[doc(inline)]
 pub use per_key::PerKeyLayer;
+#[doc(inline)]
 pub use retry::{RetryLayer, RetryPolicy};
+#[doc(inline)]
+pub use rules::{Effect, Failure, Verdict};
+#[doc(inline)]
 pub use timeout::TimeoutLayer;

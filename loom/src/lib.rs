@@ -20,24 +20,30 @@ pub use tokio_itself::{task, time};
 
 pub mod sync;
 
+#[path = "../../src/attempts.rs"]
+mod attempts;
 #[path = "../../src/backoff.rs"]
 pub mod backoff;
 #[path = "../../src/bulkhead/mod.rs"]
 pub mod bulkhead;
 #[path = "../../src/circuit_breaker/mod.rs"]
 pub mod circuit_breaker;
-#[path = "../../src/classify.rs"]
-pub mod classify;
-#[path = "../../src/deadline.rs"]
+#[path = "../../src/rules/mod.rs"]
+pub mod rules;
+#[path = "../../src/deadline/mod.rs"]
 mod deadline;
-#[path = "../../src/error.rs"]
+#[path = "../../src/error/mod.rs"]
 pub mod error;
-#[path = "../../src/extent.rs"]
-pub mod extent;
+#[path = "../../src/until_body_end/mod.rs"]
+pub mod until_body_end;
+#[path = "../../src/macros.rs"]
+mod macros;
+#[path = "../../src/oneshot.rs"]
+mod oneshot;
 #[path = "../../src/retry/mod.rs"]
 pub mod retry;
-#[path = "../../src/timer.rs"]
-mod timer;
+#[path = "../../src/config.rs"]
+mod config;
 #[path = "../../src/window/mod.rs"]
 pub mod window;
 

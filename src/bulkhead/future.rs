@@ -1,17 +1,15 @@
 use std::fmt;
-use std::marker::PhantomData;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::Permit;
-use super::places::Waiting;
+use super::semaphore::{Permit, Waiting};
+use crate::deadline::{Timer, end_of};
 use crate::error::{Rejectable, Rejection};
-use crate::extent::Extent;
-use crate::timer::Timer;
+use crate::until_body_end::{Guard, Hold, Sealed};
 
 pin_project! {
     /// The answer of a [`Bulkhead`](super::Bulkhead).
@@ -24,13 +22,12 @@ pin_project! {
     ///
     /// Dropped before it is ready, it leaves the queue or gives its place back.
     #[must_use = "futures do nothing unless you `.await` or poll them"]
-    pub struct ResponseFuture<S, R, U>
+    pub struct ResponseFuture<S, R>
     where
         S: Service<R>,
     {
         #[pin]
         state: State<S, R>,
-        extent: PhantomData<fn() -> U>,
     }
 }
 
@@ -60,52 +57,70 @@ pin_project! {
     }
 }
 
-impl<S: Service<R>, R, U> ResponseFuture<S, R, U> {
+impl<S: Service<R>, R> ResponseFuture<S, R> {
     #[inline]
     pub(super) const fn admitted(inner: S::Future, permit: Permit) -> Self {
-        Self { state: State::Admitted { inner, permit: Some(permit) }, extent: PhantomData }
+        Self { state: State::Admitted { inner, permit: Some(permit) } }
     }
 
-    pub(super) const fn queued(waiting: Waiting, max_wait: Duration, service: S, request: R) -> Self {
-        let timer = Timer::new(max_wait);
-        Self { state: State::Queued { waiting, timer, max_wait, call: Some((service, request)) }, extent: PhantomData }
+    pub(super) fn queued(waiting: Waiting, max_wait: Duration, service: S, request: R) -> Self {
+        let timer = Timer::new(end_of(max_wait));
+        Self { state: State::Queued { waiting, timer, max_wait, call: Some((service, request)) } }
     }
 
     #[cold]
     pub(super) const fn rejected(rejection: Rejection) -> Self {
-        Self { state: State::Rejected { rejection: Some(rejection) }, extent: PhantomData }
+        Self { state: State::Rejected { rejection: Some(rejection) } }
     }
 }
 
-impl<S, R, U> Future for ResponseFuture<S, R, U>
+impl<S, R> Future for ResponseFuture<S, R>
 where
     S: Service<R>,
     S::Error: Rejectable,
-    U: Extent<S::Response, Permit>,
 {
-    type Output = Result<U::Response, S::Error>;
+    type Output = Result<S::Response, S::Error>;
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let (result, permit) = ready!(self.poll_hold(cx));
+        if let Some(permit) = permit {
+            permit.complete();
+        }
+        Poll::Ready(result)
+    }
+}
+
+impl<S: Service<R>, R> Sealed for ResponseFuture<S, R> {}
+
+impl<S, R> Hold for ResponseFuture<S, R>
+where
+    S: Service<R>,
+    S::Error: Rejectable,
+{
+    type Guard = Permit;
+
+    #[inline]
+    fn poll_hold(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<(Self::Output, Option<Permit>)> {
         let mut state = self.project().state;
         loop {
             let next = match state.as_mut().project() {
                 StateProj::Admitted { inner, permit } => {
-                    let result = std::task::ready!(inner.poll(cx));
-                    let mut permit = permit.take();
+                    let result = ready!(inner.poll(cx));
+                    let permit = permit.take();
                     // Admitted -> Rejected: the inner future is gone before its place is free. One that was given
                     // up by a timeout is still at work until it is dropped.
                     state.set(State::Rejected { rejection: None });
-                    return Poll::Ready(result.map(|response| U::settle(response, &mut permit)));
+                    return Poll::Ready((result, permit));
                 }
                 StateProj::Queued { waiting, timer, max_wait, call } => {
                     let had_budget = timer.as_ref().has_budget();
                     let Poll::Ready(permit) = waiting.poll_permit(cx) else {
-                        std::task::ready!(timer.poll_elapsed(cx, had_budget));
+                        ready!(timer.poll_elapsed(cx, had_budget));
                         let (limit, max_wait) = (waiting.limit(), *max_wait);
                         // Queued -> Rejected: no place came free in time.
                         state.set(State::Rejected { rejection: None });
-                        return Poll::Ready(Err(Rejection::BulkheadTimeout { limit, max_wait }.into()));
+                        return Poll::Ready((Err(Rejection::bulkhead_timeout(limit, max_wait).into()), None));
                     };
                     // Queued -> Admitted: it has a place.
                     let (mut service, request) = call.take().expect("queued until there is a place");
@@ -113,7 +128,7 @@ where
                 }
                 StateProj::Rejected { rejection } => {
                     let rejection = rejection.take().expect("polled after it was ready");
-                    return Poll::Ready(Err(rejection.into()));
+                    return Poll::Ready((Err(rejection.into()), None));
                 }
             };
             state.set(next);
@@ -121,7 +136,7 @@ where
     }
 }
 
-impl<S: Service<R>, R, U> fmt::Debug for ResponseFuture<S, R, U> {
+impl<S: Service<R>, R> fmt::Debug for ResponseFuture<S, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match self.state {
             State::Queued { .. } => "queued",

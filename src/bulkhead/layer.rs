@@ -1,20 +1,18 @@
-use std::marker::PhantomData;
 use std::time::Duration;
 
 use tower_layer::Layer;
 
-use super::{Bulkhead, Places};
-use crate::error::InvalidConfig;
-use crate::extent::UntilHead;
+use super::semaphore::Semaphore;
+use super::service::Bulkhead;
+use crate::config::InvalidConfig;
 
 /// Bounds the requests in flight.
 ///
 /// All services made from a layer, or from a clone of it, share its places.
-#[derive(Debug)]
-pub struct BulkheadLayer<U = UntilHead> {
-    places: Places,
+#[derive(Debug, Clone)]
+pub struct BulkheadLayer {
+    semaphore: Semaphore,
     queueing: Queueing,
-    extent: PhantomData<fn() -> U>,
 }
 
 /// Who may queue, and for how long.
@@ -32,15 +30,7 @@ impl BulkheadLayer {
     /// If `limit` is zero or above 2,147,483,647.
     pub fn new(limit: usize) -> Result<Self, InvalidConfig> {
         let queueing = Queueing { max_wait: Duration::ZERO, max_queue: usize::MAX };
-        Ok(Self { places: Places::new(limit)?, queueing, extent: PhantomData })
-    }
-}
-
-impl<U> BulkheadLayer<U> {
-    /// The same layer, for requests that last so long.
-    #[cfg(feature = "http")]
-    pub(crate) fn with_extent<V>(self) -> BulkheadLayer<V> {
-        BulkheadLayer { places: self.places, queueing: self.queueing, extent: PhantomData }
+        Ok(Self { semaphore: Semaphore::new(limit)?, queueing })
     }
 
     /// Lets a request wait so long for a place. Zero, the default, is not at all; a wait too large for the clock
@@ -61,26 +51,20 @@ impl<U> BulkheadLayer<U> {
     /// Another bulkhead of the same limit, by the same rules, with places of its own.
     #[must_use]
     pub fn sibling(&self) -> Self {
-        Self { places: self.places.sibling(), queueing: self.queueing, extent: PhantomData }
+        Self { semaphore: self.semaphore.sibling(), queueing: self.queueing }
     }
 
     /// Its places: to look at, and to resize.
     #[must_use]
-    pub fn places(&self) -> Places {
-        self.places.clone()
+    pub fn semaphore(&self) -> Semaphore {
+        self.semaphore.clone()
     }
 }
 
-impl<U> Clone for BulkheadLayer<U> {
-    fn clone(&self) -> Self {
-        Self { places: self.places.clone(), queueing: self.queueing, extent: PhantomData }
-    }
-}
-
-impl<S, U> Layer<S> for BulkheadLayer<U> {
-    type Service = Bulkhead<S, U>;
+impl<S> Layer<S> for BulkheadLayer {
+    type Service = Bulkhead<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Bulkhead::new(inner, self.places.clone(), self.queueing)
+        Bulkhead::new(inner, self.semaphore.clone(), self.queueing)
     }
 }

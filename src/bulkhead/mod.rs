@@ -41,19 +41,19 @@
 //!
 //! # fn main() -> Result<(), windbreak::InvalidConfig> {
 //! let layer = BulkheadLayer::new(64)?.max_wait(Duration::from_millis(100)).max_queue(32);
-//! let places = layer.places();
-//! places.resize(128)?;
-//! assert_eq!((places.limit(), places.in_flight(), places.queued()), (128, 0, 0));
+//! let semaphore = layer.semaphore();
+//! semaphore.resize(128)?;
+//! assert_eq!((semaphore.limit(), semaphore.in_flight(), semaphore.queued()), (128, 0, 0));
 //! # Ok(())
 //! # }
 //! ```
 
 mod future;
 mod layer;
-mod places;
+mod semaphore;
 mod service;
 
 pub use future::ResponseFuture;
 pub use layer::BulkheadLayer;
-pub use places::{Permit, Places};
+pub use semaphore::{Permit, Semaphore};
 pub use service::Bulkhead;

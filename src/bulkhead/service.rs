@@ -1,73 +1,55 @@
-use std::marker::PhantomData;
 use std::task::{Context, Poll};
 
 use tower_service::Service;
 
+use super::future::ResponseFuture;
 use super::layer::Queueing;
-use super::{Permit, Places, ResponseFuture};
+use super::semaphore::Semaphore;
 use crate::error::{Rejectable, Rejection};
-use crate::extent::{Extent, UntilHead};
+use crate::macros::service_accessors;
 
 /// A service that has only so many requests in flight. Made by [`BulkheadLayer`](super::BulkheadLayer).
 ///
 /// Clones share the places.
 #[derive(Debug)]
-pub struct Bulkhead<S, U = UntilHead> {
+pub struct Bulkhead<S> {
     inner: S,
-    places: Places,
+    semaphore: Semaphore,
     queueing: Queueing,
-    extent: PhantomData<fn() -> U>,
 }
 
-impl<S, U> Bulkhead<S, U> {
-    pub(super) const fn new(inner: S, places: Places, queueing: Queueing) -> Self {
-        Self { inner, places, queueing, extent: PhantomData }
+impl<S> Bulkhead<S> {
+    pub(super) const fn new(inner: S, semaphore: Semaphore, queueing: Queueing) -> Self {
+        Self { inner, semaphore, queueing }
     }
 
-    /// The places.
+    /// The permits.
     #[must_use]
-    pub const fn places(&self) -> &Places {
-        &self.places
-    }
-
-    /// The wrapped service.
-    #[must_use]
-    pub const fn get_ref(&self) -> &S {
-        &self.inner
-    }
-
-    /// The wrapped service.
-    #[must_use]
-    pub const fn get_mut(&mut self) -> &mut S {
-        &mut self.inner
-    }
-
-    /// The wrapped service, unwrapped.
-    #[must_use]
-    pub fn into_inner(self) -> S {
-        self.inner
+    pub const fn semaphore(&self) -> &Semaphore {
+        &self.semaphore
     }
 
     fn full(&self) -> Rejection {
-        Rejection::BulkheadFull { limit: self.places.limit() }
+        Rejection::bulkhead_full(self.semaphore.limit())
     }
 }
 
-impl<S: Clone, U> Clone for Bulkhead<S, U> {
+service_accessors!(Bulkhead<S>);
+
+impl<S: Clone> Clone for Bulkhead<S> {
     fn clone(&self) -> Self {
-        Self::new(self.inner.clone(), self.places.clone(), self.queueing)
+        Self::new(self.inner.clone(), self.semaphore.clone(), self.queueing)
     }
 }
 
-impl<S, U, R> Service<R> for Bulkhead<S, U>
+impl<S, R> Service<R> for Bulkhead<S>
 where
     S: Service<R> + Clone,
     S::Error: Rejectable,
-    U: Extent<S::Response, Permit>,
 {
-    type Response = U::Response;
+    type Response = S::Response;
     type Error = S::Error;
-    type Future = ResponseFuture<S, R, U>;
+    type Future = ResponseFuture<S, R>;
 
     /// Ready when the inner service is. A place is taken when the request is called, so an idle clone holds none.
     #[inline]
@@ -77,14 +59,14 @@ where
 
     #[inline]
     fn call(&mut self, request: R) -> Self::Future {
-        if let Some(permit) = self.places.try_acquire() {
+        if let Some(permit) = self.semaphore.try_acquire() {
             return ResponseFuture::admitted(self.inner.call(request), permit);
         }
         let Queueing { max_wait, max_queue } = self.queueing;
         if max_wait.is_zero() {
             return ResponseFuture::rejected(self.full());
         }
-        match self.places.enqueue(max_queue) {
+        match self.semaphore.enqueue(max_queue) {
             None => ResponseFuture::rejected(self.full()),
             Some(Ok(permit)) => ResponseFuture::admitted(self.inner.call(request), permit),
             Some(Err(waiting)) => {

@@ -168,7 +168,7 @@ impl Circuit {
     }
 
     pub(super) fn rejection(&self, refusal: Refusal) -> Rejection {
-        Rejection::CircuitOpen { name: Arc::clone(&self.inner.name), retry_after: refusal.retry_after }
+        Rejection::circuit_open(Arc::clone(&self.inner.name), refusal.retry_after)
     }
 
     /// Why a request would be rejected now, if it would.

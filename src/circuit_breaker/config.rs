@@ -1,11 +1,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Circuit;
+use super::circuit::Circuit;
 use super::rules::{Rules, SlowCalls};
 use super::state::Window;
 use crate::backoff::Backoff;
-use crate::error::{InvalidConfig, check_count, check_positive, check_ratio};
+use crate::config::{InvalidConfig, check_count, check_positive, check_ratio};
 use crate::window::{CountWindow, TimeWindow};
 
 /// Into how many buckets a time window is cut unless told otherwise: a call then counts for at least nine tenths

@@ -1,53 +1,42 @@
-use std::marker::PhantomData;
+use std::sync::Arc;
 
 use tower_layer::Layer;
 
-use super::{Circuit, CircuitBreaker};
-use crate::classify::DefaultClassifier;
-use crate::extent::UntilHead;
+use super::circuit::Circuit;
+use super::service::{CircuitBreaker, Shared};
 
 /// Guards a service with a [`Circuit`].
 ///
 /// All services made from a layer, or from a clone of it, share its circuit.
 #[derive(Debug)]
-pub struct CircuitBreakerLayer<C = DefaultClassifier, U = UntilHead> {
-    circuit: Circuit,
-    classifier: C,
-    extent: PhantomData<fn() -> U>,
+pub struct CircuitBreakerLayer<R> {
+    shared: Arc<Shared<R>>,
 }
 
-impl CircuitBreakerLayer {
-    /// Guards with `circuit`, and takes every error for a failure, as [`DefaultClassifier`] does.
+impl<R> CircuitBreakerLayer<R> {
+    /// Guards with `circuit`. `rules` judge the results: [`ErrorsOnly`](crate::rules::ErrorsOnly), `Http`, or your own.
     #[must_use]
-    pub const fn new(circuit: Circuit) -> Self {
-        Self { circuit, classifier: DefaultClassifier, extent: PhantomData }
+    pub fn new(circuit: Circuit, rules: R) -> Self {
+        Self { shared: Arc::new(Shared { circuit, rules }) }
     }
-}
 
-impl<C, U> CircuitBreakerLayer<C, U> {
-    /// Judges answers by `classifier` instead.
+    /// The circuit.
     #[must_use]
-    pub fn classify<D>(self, classifier: D) -> CircuitBreakerLayer<D, U> {
-        CircuitBreakerLayer { circuit: self.circuit, classifier, extent: PhantomData }
-    }
-
-    /// The same layer, for requests that last so long.
-    #[cfg(feature = "http")]
-    pub(crate) fn with_extent<V>(self) -> CircuitBreakerLayer<C, V> {
-        CircuitBreakerLayer { circuit: self.circuit, classifier: self.classifier, extent: PhantomData }
+    pub fn circuit(&self) -> &Circuit {
+        &self.shared.circuit
     }
 }
 
-impl<C: Clone, U> Clone for CircuitBreakerLayer<C, U> {
+impl<R> Clone for CircuitBreakerLayer<R> {
     fn clone(&self) -> Self {
-        Self { circuit: self.circuit.clone(), classifier: self.classifier.clone(), extent: PhantomData }
+        Self { shared: Arc::clone(&self.shared) }
     }
 }
 
-impl<S, C: Clone, U> Layer<S> for CircuitBreakerLayer<C, U> {
-    type Service = CircuitBreaker<S, C, U>;
+impl<S, R> Layer<S> for CircuitBreakerLayer<R> {
+    type Service = CircuitBreaker<S, R>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        CircuitBreaker::new(inner, self.circuit.clone(), self.classifier.clone())
+        CircuitBreaker::new(inner, Arc::clone(&self.shared))
     }
 }

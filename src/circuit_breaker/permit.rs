@@ -5,8 +5,8 @@ use tokio::time::Instant;
 
 use super::circuit::Shared;
 use super::state::{Now, Ticket, UNSEEN};
-use crate::classify::{Effect, Failure, Verdict};
-use crate::extent::Guard;
+use crate::rules::Verdict;
+use crate::until_body_end::{Guard, Sealed};
 use crate::window::Outcome;
 
 /// Leave to make one call, given by [`Circuit::acquire`](super::Circuit::acquire).
@@ -42,7 +42,9 @@ impl Permit {
         }
         let mut now = Now::default();
         let (failed, retry_after) = match verdict {
-            Verdict::Success | Verdict::Refused | Verdict::InProgress { .. } => (false, None),
+            Verdict::Success | Verdict::Declined | Verdict::Throttled { .. } | Verdict::InProgress { .. } => {
+                (false, None)
+            }
             Verdict::Failure(failure) => (true, failure.retry_after),
             Verdict::Ignored => return self.circuit.give_back(ticket),
         };
@@ -82,10 +84,12 @@ impl Drop for Permit {
     }
 }
 
+impl Sealed for Permit {}
+
 /// A head that was good has been judged; all that can follow is that the body breaks off.
 impl Guard for Permit {
     #[inline]
-    fn complete(&mut self) {
+    fn complete(mut self) {
         if self.started.is_none() && self.circuit.absorbs_success(self.ticket) {
             self.ticket = UNSEEN;
         } else {
@@ -93,8 +97,8 @@ impl Guard for Permit {
         }
     }
 
-    fn fail(&mut self) {
-        self.settle(Verdict::Failure(Failure::new(Effect::Unknown)));
+    fn fail(mut self) {
+        self.settle(Verdict::UNKNOWN);
     }
 }
 

@@ -1,94 +1,84 @@
-use std::marker::PhantomData;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tower_service::Service;
 
+use super::circuit::Circuit;
+use super::future::ResponseFuture;
 use super::state::Refusal;
-use super::{Circuit, Permit, ResponseFuture};
-use crate::classify::{Classify, DefaultClassifier};
 use crate::error::Rejectable;
-use crate::extent::{Extent, UntilHead};
+use crate::macros::service_accessors;
+use crate::rules::Classify;
 
 /// A service behind a [`Circuit`]. Made by [`CircuitBreakerLayer`](super::CircuitBreakerLayer).
 ///
 /// Clones share the circuit.
 #[derive(Debug)]
-pub struct CircuitBreaker<S, C = DefaultClassifier, U = UntilHead> {
+pub struct CircuitBreaker<S, R> {
     inner: S,
-    circuit: Circuit,
-    classifier: C,
+    shared: Arc<Shared<R>>,
     /// `poll_ready` found the circuit open and did not ask the inner service, so `call` must not call it.
     refusal: Option<Refusal>,
-    extent: PhantomData<fn() -> U>,
 }
 
-impl<S, C, U> CircuitBreaker<S, C, U> {
-    pub(super) const fn new(inner: S, circuit: Circuit, classifier: C) -> Self {
-        Self { inner, circuit, classifier, refusal: None, extent: PhantomData }
+/// What all services of a layer have in common.
+#[derive(Debug)]
+pub(super) struct Shared<R> {
+    pub(super) circuit: Circuit,
+    pub(super) rules: R,
+}
+
+impl<S, R> CircuitBreaker<S, R> {
+    pub(super) const fn new(inner: S, shared: Arc<Shared<R>>) -> Self {
+        Self { inner, shared, refusal: None }
     }
 
     /// The circuit.
     #[must_use]
-    pub const fn circuit(&self) -> &Circuit {
-        &self.circuit
-    }
-
-    /// The wrapped service.
-    #[must_use]
-    pub const fn get_ref(&self) -> &S {
-        &self.inner
-    }
-
-    /// The wrapped service.
-    #[must_use]
-    pub const fn get_mut(&mut self) -> &mut S {
-        &mut self.inner
-    }
-
-    /// The wrapped service, unwrapped.
-    #[must_use]
-    pub fn into_inner(self) -> S {
-        self.inner
+    pub fn circuit(&self) -> &Circuit {
+        &self.shared.circuit
     }
 }
 
-/// The clone has been asked nothing yet.
-impl<S: Clone, C: Clone, U> Clone for CircuitBreaker<S, C, U> {
+service_accessors!(CircuitBreaker<S, R>);
+
+/// A clone starts unpolled.
+impl<S: Clone, R> Clone for CircuitBreaker<S, R> {
     fn clone(&self) -> Self {
-        Self::new(self.inner.clone(), self.circuit.clone(), self.classifier.clone())
+        Self::new(self.inner.clone(), Arc::clone(&self.shared))
     }
 }
 
-impl<S, C, U, R> Service<R> for CircuitBreaker<S, C, U>
+impl<S, R, Request> Service<Request> for CircuitBreaker<S, R>
 where
-    S: Service<R>,
+    S: Service<Request>,
     S::Error: Rejectable,
-    C: Classify<S::Response, S::Error> + Clone,
-    U: Extent<S::Response, Permit>,
+    R: Classify<S::Response, S::Error>,
 {
-    type Response = U::Response;
+    type Response = S::Response;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future, C, U>;
+    type Future = ResponseFuture<S::Future, R>;
 
     /// While the circuit is open it is ready at once, without asking the inner service, and the call is rejected. The
     /// rejection says what was true when this was asked, so that one rejection reads the clock once.
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.refusal = self.circuit.refusal();
+        self.refusal = self.shared.circuit.refusal();
         if self.refusal.is_some() { Poll::Ready(Ok(())) } else { self.inner.poll_ready(cx) }
     }
 
     #[inline]
-    fn call(&mut self, request: R) -> Self::Future {
+    fn call(&mut self, request: Request) -> Self::Future {
+        let circuit = &self.shared.circuit;
         if let Some(refusal) = self.refusal.take() {
-            return ResponseFuture::rejected(self.circuit.rejection(refusal));
+            return ResponseFuture::rejected(circuit.rejection(refusal));
         }
-        match self.circuit.ticket() {
+        match circuit.ticket() {
             Ok(ticket) => {
-                let permit = self.circuit.permit(ticket);
-                ResponseFuture::admitted(permit, self.classifier.clone(), || self.inner.call(request))
+                let permit = circuit.permit(ticket);
+                ResponseFuture::admitted(permit, Arc::clone(&self.shared), || self.inner.call(request))
             }
-            Err(refusal) => ResponseFuture::rejected(self.circuit.rejection(refusal)),
+            Err(refusal) => ResponseFuture::rejected(circuit.rejection(refusal)),
         }
     }
 }

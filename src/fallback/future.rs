@@ -6,24 +6,25 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::{FallbackLayer, Handler, When};
-use crate::classify::{Classify, Verdict};
+use super::handler::Handler;
+use super::layer::Shared;
+use crate::rules::{Classify, Verdict};
 
 pin_project! {
-    /// The answer of a [`Fallback`](super::Fallback).
+    /// The response of a [`Fallback`](super::Fallback).
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it drops the inner future or the one that answers instead.
+    /// Dropped before it is ready, it drops the inner future or that of the substitute.
     #[must_use = "futures do nothing unless you `.await` or poll them"]
-    pub struct ResponseFuture<S, R, H, C, W>
+    pub struct ResponseFuture<S, Request, R, H>
     where
-        S: Service<R>,
-        H: Handler<R, S::Response, S::Error>,
+        S: Service<Request>,
+        H: Handler<R, Request, S::Response, S::Error>,
     {
         #[pin]
         state: State<S::Future, H::Kept, H::Future>,
-        layer: Arc<FallbackLayer<H, C, W>>,
+        shared: Arc<Shared<R, H>>,
     }
 }
 
@@ -31,27 +32,26 @@ pin_project! {
     #[project = StateProj]
     enum State<F, K, A> {
         Inner { #[pin] inner: F, kept: Option<K> },
-        Instead { #[pin] answer: A },
+        Substitute { #[pin] substitute: A },
     }
 }
 
-impl<S, R, H, C, W> ResponseFuture<S, R, H, C, W>
+impl<S, Request, R, H> ResponseFuture<S, Request, R, H>
 where
-    S: Service<R>,
-    H: Handler<R, S::Response, S::Error>,
+    S: Service<Request>,
+    H: Handler<R, Request, S::Response, S::Error>,
 {
     #[inline]
-    pub(super) const fn new(inner: S::Future, kept: H::Kept, layer: Arc<FallbackLayer<H, C, W>>) -> Self {
-        Self { state: State::Inner { inner, kept: Some(kept) }, layer }
+    pub(super) const fn new(inner: S::Future, kept: H::Kept, shared: Arc<Shared<R, H>>) -> Self {
+        Self { state: State::Inner { inner, kept: Some(kept) }, shared }
     }
 }
 
-impl<S, R, H, C, W> Future for ResponseFuture<S, R, H, C, W>
+impl<S, Request, R, H> Future for ResponseFuture<S, Request, R, H>
 where
-    S: Service<R>,
-    H: Handler<R, S::Response, S::Error>,
-    C: Classify<S::Response, S::Error>,
-    W: When<S::Response, S::Error>,
+    S: Service<Request>,
+    R: Classify<S::Response, S::Error>,
+    H: Handler<R, Request, S::Response, S::Error>,
 {
     type Output = Result<S::Response, S::Error>;
 
@@ -59,35 +59,39 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         loop {
-            let answer = match this.state.as_mut().project() {
+            let substitute = match this.state.as_mut().project() {
                 StateProj::Inner { inner, kept } => {
                     let result = ready!(inner.poll(cx));
-                    let good_enough = match this.layer.classifier.classify(result.as_ref()) {
-                        Verdict::Success | Verdict::Refused | Verdict::InProgress { .. } => true,
-                        Verdict::Failure(_) | Verdict::Ignored => !this.layer.when.applies(result.as_ref()),
-                    };
+                    let verdict = this.shared.rules.classify(result.as_ref());
+                    match verdict {
+                        Verdict::Success | Verdict::Declined | Verdict::InProgress { .. } => {
+                            return Poll::Ready(result);
+                        }
+                        Verdict::Failure(_) | Verdict::Throttled { .. } | Verdict::Ignored => {}
+                    }
+                    let handler = &this.shared.handler;
                     match kept.take() {
-                        // Inner -> Instead: the answer is not good enough.
-                        Some(kept) if !good_enough => this.layer.handler.handle(kept, result),
+                        // Inner -> Substitute: the result is not good enough.
+                        Some(kept) if handler.replaces(&kept, result.as_ref(), verdict) => handler.handle(kept, result),
                         _ => return Poll::Ready(result),
                     }
                 }
-                StateProj::Instead { answer } => return answer.poll(cx),
+                StateProj::Substitute { substitute } => return substitute.poll(cx),
             };
-            this.state.set(State::Instead { answer });
+            this.state.set(State::Substitute { substitute });
         }
     }
 }
 
-impl<S, R, H, C, W> fmt::Debug for ResponseFuture<S, R, H, C, W>
+impl<S, Request, R, H> fmt::Debug for ResponseFuture<S, Request, R, H>
 where
-    S: Service<R>,
-    H: Handler<R, S::Response, S::Error>,
+    S: Service<Request>,
+    H: Handler<R, Request, S::Response, S::Error>,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match self.state {
             State::Inner { .. } => "inner",
-            State::Instead { .. } => "instead",
+            State::Substitute { .. } => "substitute",
         };
         f.debug_struct("ResponseFuture").field("state", &state).finish_non_exhaustive()
     }

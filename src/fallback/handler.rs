@@ -1,50 +1,54 @@
+//! Where the substitute response comes from. Each way is a type that no user has to name.
+
 use std::fmt;
 use std::future::{Ready, ready};
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
-use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::classify::{CloneRequest, Replay};
+use crate::error::Rejectable;
 use crate::oneshot::Oneshot;
+use crate::rules::{Effect, Failure, Idempotency, Replay, Verdict};
 
-/// Where the answer comes from when the service has none. Made by the constructors of
-/// [`FallbackLayer`](super::FallbackLayer); implement it for what they do not cover.
-pub trait Handler<R, T, E> {
-    /// What it keeps of the request, from before the request was sent.
+/// Gives a substitute for a result that was not good enough. `C` are the rules of the layer.
+pub trait Handler<C, R, T, E> {
+    /// What it keeps of the request from before the request was sent.
     type Kept;
-    /// The answer to be.
+    /// The substitute to be.
     type Future: Future<Output = Result<T, E>>;
 
     /// Keeps what it will need of the request.
-    fn keep(&self, request: &R) -> Self::Kept;
+    fn keep(&self, rules: &C, request: &R) -> Self::Kept;
 
-    /// Answers instead of `result`.
+    /// Whether it can replace this result.
+    fn replaces(&self, _kept: &Self::Kept, _result: Result<&T, &E>, _verdict: Verdict) -> bool {
+        true
+    }
+
+    /// Replaces `result`.
     fn handle(&self, kept: Self::Kept, result: Result<T, E>) -> Self::Future;
 }
 
-/// The same value each time. See [`FallbackLayer::value`](super::FallbackLayer::value).
+/// The same value each time.
 #[derive(Debug, Clone, Copy)]
 pub struct Value<T>(pub(super) T);
 
-impl<R, T: Clone, E> Handler<R, T, E> for Value<T> {
+impl<C, R, T: Clone, E> Handler<C, R, T, E> for Value<T> {
     type Kept = ();
     type Future = Ready<Result<T, E>>;
 
     #[inline]
-    fn keep(&self, _: &R) {}
+    fn keep(&self, _: &C, _: &R) {}
 
     fn handle(&self, (): (), _: Result<T, E>) -> Self::Future {
         ready(Ok(self.0.clone()))
     }
 }
 
-/// A function of the result. See [`FallbackLayer::function`](super::FallbackLayer::function).
+/// A function of the result.
 #[derive(Clone, Copy)]
 pub struct Function<F>(pub(super) F);
 
-impl<R, T, E, F> Handler<R, T, E> for Function<F>
+impl<C, R, T, E, F> Handler<C, R, T, E> for Function<F>
 where
     F: Fn(Result<T, E>) -> Result<T, E>,
 {
@@ -52,18 +56,18 @@ where
     type Future = Ready<Result<T, E>>;
 
     #[inline]
-    fn keep(&self, _: &R) {}
+    fn keep(&self, _: &C, _: &R) {}
 
     fn handle(&self, (): (), result: Result<T, E>) -> Self::Future {
         ready(self.0(result))
     }
 }
 
-/// An async function of the result. See [`FallbackLayer::async_function`](super::FallbackLayer::async_function).
+/// An async function of the result.
 #[derive(Clone, Copy)]
 pub struct AsyncFunction<F>(pub(super) F);
 
-impl<R, T, E, F, Fut> Handler<R, T, E> for AsyncFunction<F>
+impl<C, R, T, E, F, Fut> Handler<C, R, T, E> for AsyncFunction<F>
 where
     F: Fn(Result<T, E>) -> Fut,
     Fut: Future<Output = Result<T, E>>,
@@ -72,63 +76,81 @@ where
     type Future = Fut;
 
     #[inline]
-    fn keep(&self, _: &R) {}
+    fn keep(&self, _: &C, _: &R) {}
 
     fn handle(&self, (): (), result: Result<T, E>) -> Self::Future {
         self.0(result)
     }
 }
 
-/// Another service. See [`FallbackLayer::service`](super::FallbackLayer::service).
+/// Another service, for requests that may go there.
 #[derive(Debug, Clone, Copy)]
-pub struct OtherService<S, P = CloneRequest> {
-    pub(super) service: S,
-    pub(super) replay: P,
-}
+pub struct OtherService<S>(pub(super) S);
 
-impl<R, S, P> Handler<R, S::Response, S::Error> for OtherService<S, P>
+impl<C, R, S> Handler<C, R, S::Response, S::Error> for OtherService<S>
 where
+    C: Replay<R>,
     S: Service<R> + Clone,
-    P: Replay<R>,
+    S::Error: Rejectable,
 {
-    type Kept = Option<R>;
-    type Future = OtherServiceFuture<S, R>;
+    /// `None` if the request could not be copied.
+    type Kept = Option<(R, Idempotency)>;
+    type Future = Oneshot<S, R>;
 
     #[inline]
-    fn keep(&self, request: &R) -> Option<R> {
-        self.replay.replay(request)
+    fn keep(&self, rules: &C, request: &R) -> Self::Kept {
+        let copy = rules.copy(request)?;
+        Some((copy, rules.idempotency(request)))
     }
 
-    fn handle(&self, kept: Option<R>, result: Result<S::Response, S::Error>) -> Self::Future {
-        let answer = kept.map(|request| Oneshot::new(self.service.clone(), request));
-        let result = answer.is_none().then_some(result);
-        OtherServiceFuture { answer, result }
+    /// A key, and an idempotent method, hold at one service only. So a request goes to another one if it changes nothing,
+    /// or if the first certainly did not act on it.
+    fn replaces(&self, kept: &Self::Kept, result: Result<&S::Response, &S::Error>, verdict: Verdict) -> bool {
+        let Some((_, idempotency)) = kept else { return false };
+        let not_applied = match verdict {
+            Verdict::Failure(Failure { effect, .. }) | Verdict::Throttled { effect, .. } => {
+                effect == Effect::NotApplied
+            }
+            _ => {
+                let rejection = result.err().and_then(Rejectable::rejection);
+                rejection.is_some_and(|rejection| rejection.effect() == Effect::NotApplied)
+            }
+        };
+        *idempotency == Idempotency::Safe || not_applied
+    }
+
+    fn handle(&self, kept: Self::Kept, _: Result<S::Response, S::Error>) -> Self::Future {
+        let (request, _) = kept.expect("a request without a copy is not replaced");
+        Oneshot::new(self.0.clone(), request)
     }
 }
 
-pin_project! {
-    /// The answer of the other service; or the first result, if the request could not be copied.
-    #[must_use = "futures do nothing unless you `.await` or poll them"]
-    pub struct OtherServiceFuture<S, R>
-    where
-        S: Service<R>,
-    {
-        // Empty if the request could not be copied: then there is the result.
-        #[pin]
-        answer: Option<Oneshot<S, R>>,
-        result: Option<Result<S::Response, S::Error>>,
-    }
+/// A handler for some of the results only.
+#[derive(Clone, Copy)]
+pub struct When<H, F> {
+    pub(super) handler: H,
+    pub(super) predicate: F,
 }
 
-impl<S: Service<R>, R> Future for OtherServiceFuture<S, R> {
-    type Output = Result<S::Response, S::Error>;
+impl<C, R, T, E, H, F> Handler<C, R, T, E> for When<H, F>
+where
+    H: Handler<C, R, T, E>,
+    F: Fn(Result<&T, &E>) -> bool,
+{
+    type Kept = H::Kept;
+    type Future = H::Future;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        match this.answer.as_pin_mut() {
-            Some(answer) => answer.poll(cx),
-            None => Poll::Ready(this.result.take().expect("polled after it was ready")),
-        }
+    #[inline]
+    fn keep(&self, rules: &C, request: &R) -> Self::Kept {
+        self.handler.keep(rules, request)
+    }
+
+    fn replaces(&self, kept: &Self::Kept, result: Result<&T, &E>, verdict: Verdict) -> bool {
+        (self.predicate)(result) && self.handler.replaces(kept, result, verdict)
+    }
+
+    fn handle(&self, kept: Self::Kept, result: Result<T, E>) -> Self::Future {
+        self.handler.handle(kept, result)
     }
 }
 
@@ -144,8 +166,8 @@ impl<F> fmt::Debug for AsyncFunction<F> {
     }
 }
 
-impl<S: Service<R>, R> fmt::Debug for OtherServiceFuture<S, R> {
+impl<H: fmt::Debug, F> fmt::Debug for When<H, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("OtherServiceFuture")
+        f.debug_struct("When").field("handler", &self.handler).finish_non_exhaustive()
     }
 }

@@ -2,131 +2,98 @@ use std::sync::Arc;
 
 use tower_layer::Layer;
 
-use super::Fallback;
-use super::handler::{AsyncFunction, Function, OtherService, Value};
-use crate::classify::{CloneRequest, DefaultClassifier};
+use super::handler::{AsyncFunction, Function, OtherService, Value, When};
+use super::service::Fallback;
 
-/// Answers instead, when nothing else could.
+/// Returns a substitute response when everything below it failed.
 ///
-/// By default it steps in for every error. With a classifier (see [`classify`](Self::classify)) it steps in for
-/// whatever that calls a failure or ignores; [`when`](Self::when) narrows it further.
+/// It steps in for whatever its rules call a failure, throttled or ignored; [`when`](Self::when) narrows that. `H` is where
+/// the substitute comes from, as the constructor says.
 #[derive(Debug)]
-pub struct FallbackLayer<H, C = DefaultClassifier, W = Always> {
-    pub(super) handler: Arc<H>,
-    pub(super) classifier: C,
-    pub(super) when: W,
+pub struct FallbackLayer<R, H> {
+    shared: Arc<Shared<R, H>>,
 }
 
-/// Decides whether a result that was not good enough is replaced.
-///
-/// Implemented by every `Fn(Result<&T, &E>) -> bool`.
-pub trait When<T, E> {
-    /// Whether to answer instead of `result`.
-    fn applies(&self, result: Result<&T, &E>) -> bool;
+#[derive(Debug)]
+pub(super) struct Shared<R, H> {
+    pub(super) rules: R,
+    pub(super) handler: H,
 }
 
-/// Replaces every result that was not good enough.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Always;
-
-impl<T, E> When<T, E> for Always {
-    #[inline]
-    fn applies(&self, _: Result<&T, &E>) -> bool {
-        true
-    }
-}
-
-impl<T, E, F> When<T, E> for F
-where
-    F: Fn(Result<&T, &E>) -> bool,
-{
-    #[inline]
-    fn applies(&self, result: Result<&T, &E>) -> bool {
-        self(result)
-    }
-}
-
-impl<T> FallbackLayer<Value<T>> {
-    /// Answers with a clone of `value`.
+impl<R, T> FallbackLayer<R, Value<T>> {
+    /// Returns a clone of `value`.
     #[must_use]
-    pub fn value(value: T) -> Self {
-        Self::new(Value(value))
+    pub fn value(value: T, rules: R) -> Self {
+        Self::new(rules, Value(value))
     }
 }
 
-impl<F> FallbackLayer<Function<F>> {
-    /// Answers with what `function` makes of the result: usually an error, but an `Ok` where the classifier calls a
-    /// response a failure. The function may return an error too.
+impl<R, F> FallbackLayer<R, Function<F>> {
+    /// Returns what `function` makes of the result: usually an error, but an `Ok` where the rules call a response a
+    /// failure. The function may return an error too.
     #[must_use]
-    pub fn function<T, E>(function: F) -> Self
+    pub fn function<T, E>(function: F, rules: R) -> Self
     where
         F: Fn(Result<T, E>) -> Result<T, E>,
     {
-        Self::new(Function(function))
+        Self::new(rules, Function(function))
     }
 }
 
-impl<F> FallbackLayer<AsyncFunction<F>> {
+impl<R, F> FallbackLayer<R, AsyncFunction<F>> {
     /// Like [`function`](FallbackLayer::function), for a function that has to wait.
     #[must_use]
-    pub fn async_function<T, E, Fut>(function: F) -> Self
+    pub fn async_function<T, E, Fut>(function: F, rules: R) -> Self
     where
         F: Fn(Result<T, E>) -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {
-        Self::new(AsyncFunction(function))
+        Self::new(rules, AsyncFunction(function))
     }
 }
 
-impl<S> FallbackLayer<OtherService<S>> {
-    /// Answers with what another service says to a copy of the request.
+impl<R, S> FallbackLayer<R, OtherService<S>> {
+    /// Sends a copy of the request to another service, where that is harmless: if the request is
+    /// [`Safe`](crate::rules::Idempotency::Safe), or if the first service certainly did not act on it, because it said so
+    /// or because a layer rejected the request before it was sent.
+    ///
+    /// Otherwise the first result stands: an idempotency key, or an idempotent method, holds at one service only. So it
+    /// does where the rules can make no copy of the request.
     #[must_use]
-    pub fn service(service: S) -> Self {
-        Self::service_with(service, CloneRequest)
+    pub fn service(service: S, rules: R) -> Self {
+        Self::new(rules, OtherService(service))
     }
 }
 
-impl<S, P> FallbackLayer<OtherService<S, P>> {
-    /// Like [`service`](FallbackLayer::service), for requests that are copied by `replay`. Where there can be no
-    /// copy, the first result stands.
-    #[must_use]
-    pub fn service_with(service: S, replay: P) -> Self {
-        Self::new(OtherService { service, replay })
+impl<R, H> FallbackLayer<R, H> {
+    fn new(rules: R, handler: H) -> Self {
+        Self { shared: Arc::new(Shared { rules, handler }) }
     }
 }
 
-impl<H> FallbackLayer<H> {
-    /// Answers with a [`Handler`](super::Handler) of your own.
+impl<R: Clone, H: Clone> FallbackLayer<R, H> {
+    /// Steps in only for results for which `predicate` is true as well.
     #[must_use]
-    pub fn new(handler: H) -> Self {
-        Self { handler: Arc::new(handler), classifier: DefaultClassifier, when: Always }
+    pub fn when<T, E, F>(self, predicate: F) -> FallbackLayer<R, When<H, F>>
+    where
+        F: Fn(Result<&T, &E>) -> bool,
+    {
+        let Shared { rules, handler } = Arc::try_unwrap(self.shared)
+            .unwrap_or_else(|shared| Shared { rules: shared.rules.clone(), handler: shared.handler.clone() });
+        FallbackLayer::new(rules, When { handler, predicate })
     }
 }
 
-impl<H, C, W> FallbackLayer<H, C, W> {
-    /// Steps in for what `classifier` calls a failure or ignores.
-    #[must_use]
-    pub fn classify<D>(self, classifier: D) -> FallbackLayer<H, D, W> {
-        FallbackLayer { handler: self.handler, classifier, when: self.when }
-    }
-
-    /// Of these, steps in only for those of which `when` is true.
-    #[must_use]
-    pub fn when<V>(self, when: V) -> FallbackLayer<H, C, V> {
-        FallbackLayer { handler: self.handler, classifier: self.classifier, when }
-    }
-}
-
-impl<H, C: Clone, W: Clone> Clone for FallbackLayer<H, C, W> {
+impl<R, H> Clone for FallbackLayer<R, H> {
     fn clone(&self) -> Self {
-        Self { handler: Arc::clone(&self.handler), classifier: self.classifier.clone(), when: self.when.clone() }
+        Self { shared: Arc::clone(&self.shared) }
     }
 }
 
-impl<S, H, C: Clone, W: Clone> Layer<S> for FallbackLayer<H, C, W> {
-    type Service = Fallback<S, H, C, W>;
+impl<S, R, H> Layer<S> for FallbackLayer<R, H> {
+    type Service = Fallback<S, R, H>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Fallback::new(inner, Arc::new(self.clone()))
+        Fallback::new(inner, Arc::clone(&self.shared))
     }
 }

@@ -1,21 +1,24 @@
-//! Answers instead, when nothing else could.
+//! Returns a substitute response when everything below it failed.
 //!
-//! The outermost layer: it turns what would be an error for the caller into an answer that is good enough: a value,
-//! the result of a function, or the answer of another service. It steps in where the result was a failure, or a
-//! rejection by a layer below; an answer in which the callee is well and says no passes through.
+//! The outermost layer but one: it turns what would be an error for the caller into a response that is good enough: a
+//! value, the result of a function, or the response of another service. It steps in where the result was a failure, was
+//! throttled, or was a rejection by a layer below; a response in which the upstream declines passes through.
+//!
+//! tower has no such layer; its `filter` and `map_result` see only what the client calls an error.
 //!
 //! ```
 //! use tower::{ServiceBuilder, ServiceExt, service_fn};
+//! use windbreak::rules::ErrorsOnly;
 //! use windbreak::{Error, FallbackLayer};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() {
 //! let client = ServiceBuilder::new()
-//!     .layer(FallbackLayer::value("a cached answer"))
+//!     .layer(FallbackLayer::value("a cached response", ErrorsOnly))
 //!     .map_err(Error::Service)
 //!     .service(service_fn(|_: ()| async { Err::<&str, _>("down") }));
 //!
-//! assert_eq!(client.oneshot(()).await, Ok("a cached answer"));
+//! assert_eq!(client.oneshot(()).await, Ok("a cached response"));
 //! # }
 //! ```
 //!
@@ -23,6 +26,7 @@
 //!
 //! ```
 //! use tower::{ServiceBuilder, ServiceExt, service_fn};
+//! use windbreak::rules::ErrorsOnly;
 //! use windbreak::{Error, FallbackLayer};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
@@ -30,9 +34,7 @@
 //! let replica = service_fn(|id: u32| async move { Ok::<_, Error<&str>>(format!("{id} from the replica")) });
 //!
 //! let client = ServiceBuilder::new()
-//!     .layer(FallbackLayer::service(replica).when(|result: Result<&String, &Error<&str>>| {
-//!         result.is_err_and(Error::is_circuit_open)
-//!     }))
+//!     .layer(FallbackLayer::service(replica, ErrorsOnly).when(|result| result.is_err_and(Error::is_circuit_open)))
 //!     .map_err(Error::Service)
 //!     .service(service_fn(|_: u32| async { Err::<String, _>("down") }));
 //!
@@ -46,6 +48,5 @@ mod layer;
 mod service;
 
 pub use future::ResponseFuture;
-pub use handler::{AsyncFunction, Function, Handler, OtherService, OtherServiceFuture, Value};
-pub use layer::{Always, FallbackLayer, When};
+pub use layer::FallbackLayer;
 pub use service::Fallback;

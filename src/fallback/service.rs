@@ -3,68 +3,54 @@ use std::task::{Context, Poll};
 
 use tower_service::Service;
 
-use super::{Always, FallbackLayer, Handler, ResponseFuture, When};
-use crate::classify::{Classify, DefaultClassifier};
+use super::future::ResponseFuture;
+use super::handler::Handler;
+use super::layer::Shared;
+use crate::macros::service_accessors;
+use crate::rules::Classify;
 
-/// A service with something to fall back on. Made by [`FallbackLayer`](super::FallbackLayer).
+/// A service with a substitute for its failures. Made by [`FallbackLayer`](super::FallbackLayer).
 #[derive(Debug)]
-pub struct Fallback<S, H, C = DefaultClassifier, W = Always> {
+pub struct Fallback<S, R, H> {
     inner: S,
-    layer: Arc<FallbackLayer<H, C, W>>,
+    shared: Arc<Shared<R, H>>,
 }
 
-impl<S, H, C, W> Fallback<S, H, C, W> {
-    pub(super) const fn new(inner: S, layer: Arc<FallbackLayer<H, C, W>>) -> Self {
-        Self { inner, layer }
-    }
-
-    /// The wrapped service.
-    #[must_use]
-    pub const fn get_ref(&self) -> &S {
-        &self.inner
-    }
-
-    /// The wrapped service.
-    #[must_use]
-    pub const fn get_mut(&mut self) -> &mut S {
-        &mut self.inner
-    }
-
-    /// The wrapped service, unwrapped.
-    #[must_use]
-    pub fn into_inner(self) -> S {
-        self.inner
+impl<S, R, H> Fallback<S, R, H> {
+    pub(super) const fn new(inner: S, shared: Arc<Shared<R, H>>) -> Self {
+        Self { inner, shared }
     }
 }
 
-impl<S: Clone, H, C, W> Clone for Fallback<S, H, C, W> {
+service_accessors!(Fallback<S, R, H>);
+
+impl<S: Clone, R, H> Clone for Fallback<S, R, H> {
     fn clone(&self) -> Self {
-        Self::new(self.inner.clone(), Arc::clone(&self.layer))
+        Self::new(self.inner.clone(), Arc::clone(&self.shared))
     }
 }
 
-impl<S, H, C, W, R> Service<R> for Fallback<S, H, C, W>
+impl<S, R, H, Request> Service<Request> for Fallback<S, R, H>
 where
-    S: Service<R>,
-    H: Handler<R, S::Response, S::Error>,
-    C: Classify<S::Response, S::Error>,
-    W: When<S::Response, S::Error>,
+    S: Service<Request>,
+    R: Classify<S::Response, S::Error>,
+    H: Handler<R, Request, S::Response, S::Error>,
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = ResponseFuture<S, R, H, C, W>;
+    type Future = ResponseFuture<S, Request, R, H>;
 
-    /// Ready when the inner service is. Its error is passed on: there is no request yet to answer instead.
+    /// Ready when the inner service is. Its error is passed on: there is no request yet to answer.
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
     }
 
     #[inline]
-    fn call(&mut self, request: R) -> Self::Future {
-        let kept = self.layer.handler.keep(&request);
-        let layer = Arc::clone(&self.layer);
+    fn call(&mut self, request: Request) -> Self::Future {
+        let kept = self.shared.handler.keep(&self.shared.rules, &request);
+        let shared = Arc::clone(&self.shared);
         // Last, so that the inner future is made where it will lie.
-        ResponseFuture::new(self.inner.call(request), kept, layer)
+        ResponseFuture::new(self.inner.call(request), kept, shared)
     }
 }

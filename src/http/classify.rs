@@ -3,17 +3,22 @@ use std::error::Error as StdError;
 
 use http::{HeaderMap, StatusCode};
 
+use super::Http;
 use super::effect::{effect_of, is_of_reqwest};
+use super::message::HttpResponse;
 use super::retry_after::retry_after;
-use super::{CustomHttp, Http, HttpResponse};
-use crate::classify::{Classify, Effect, Failure, Verdict};
-use crate::error::Error;
+use super::rules::HttpRules;
+use crate::error::{Error, Rejectable};
+use crate::rules::{Classify, Effect, Failure, Verdict};
+
+/// Boxed error, as tower has it.
+type BoxError = Box<dyn StdError + Send + Sync>;
 
 impl Http {
-    /// What an answer says of the server. Of use in a classifier of your own.
+    /// What a response says of the server. Of use in a classifier of your own.
     #[must_use]
-    pub fn answer<T: HttpResponse>(self, response: &T) -> Verdict {
-        of_answer(response.status(), response.headers(), T::FOLLOWS_REDIRECTS)
+    pub fn response<T: HttpResponse>(self, response: &T) -> Verdict {
+        of_response(response.status(), response.headers(), T::FOLLOWS_REDIRECTS)
     }
 
     /// What the error of a client says of the server. Of use in a classifier of your own.
@@ -26,115 +31,140 @@ impl Http {
 // Below, `redirects` says whether the client may have followed some: then it was the last of several requests that
 // failed, and nothing is known of the first.
 
-fn of_answer(status: StatusCode, headers: &HeaderMap, redirects: bool) -> Verdict {
-    let failed = status.is_server_error()
-        || matches!(
-            status,
-            StatusCode::REQUEST_TIMEOUT
-                | StatusCode::MISDIRECTED_REQUEST
-                | StatusCode::TOO_EARLY
-                | StatusCode::TOO_MANY_REQUESTS
-        );
-    if failed {
-        failure(status, headers, redirects)
-    } else if status == StatusCode::CONFLICT {
-        Verdict::InProgress { retry_after: retry_after(headers) }
-    } else if status.is_client_error() {
-        Verdict::Refused
-    } else {
-        Verdict::Success
+fn of_response(status: StatusCode, headers: &HeaderMap, redirects: bool) -> Verdict {
+    // The server's own word that it did not act, where the response is to the request that was sent.
+    let not_applied = if redirects { Effect::Unknown } else { Effect::NotApplied };
+    match status {
+        StatusCode::TOO_MANY_REQUESTS => Verdict::Throttled { effect: not_applied, retry_after: retry_after(headers) },
+        StatusCode::MISDIRECTED_REQUEST | StatusCode::TOO_EARLY => failure(not_applied, headers),
+        StatusCode::CONFLICT => Verdict::in_progress(retry_after(headers)),
+        StatusCode::NOT_IMPLEMENTED
+        | StatusCode::HTTP_VERSION_NOT_SUPPORTED
+        | StatusCode::NETWORK_AUTHENTICATION_REQUIRED => Verdict::Failure(Failure::new(Effect::Unknown).permanent()),
+        StatusCode::REQUEST_TIMEOUT => failure(Effect::Unknown, headers),
+        _ if status.is_server_error() => failure(Effect::Unknown, headers),
+        _ if status.is_client_error() => Verdict::Declined,
+        _ => Verdict::Success,
     }
 }
 
-/// A failure, with what the status says of its effect and the headers of when to come back.
-fn failure(status: StatusCode, headers: &HeaderMap, redirects: bool) -> Verdict {
-    let retry_after = retry_after(headers);
-    let effect = match status {
-        _ if redirects => Effect::Unknown,
-        // The server says that it did not act on the request.
-        StatusCode::MISDIRECTED_REQUEST | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => Effect::None,
-        // One that knows when to come back has turned the request away, not broken down over it.
-        StatusCode::SERVICE_UNAVAILABLE if retry_after.is_some() => Effect::None,
-        _ => Effect::Unknown,
-    };
-    Verdict::Failure(Failure { effect, retry_after })
+fn failure(effect: Effect, headers: &HeaderMap) -> Verdict {
+    let mut failure = Failure::new(effect);
+    failure.retry_after = retry_after(headers);
+    Verdict::Failure(failure)
 }
 
 fn of_error(error: &(dyn StdError + 'static), redirects: bool) -> Verdict {
     Verdict::Failure(Failure::new(effect_of(error, redirects)))
 }
 
-fn classify<T, E>(result: Result<&T, &Error<E>>, redirects: bool) -> Verdict
+fn classify<T, E>(result: Result<&T, &E>, redirects: bool) -> Verdict
 where
     T: HttpResponse,
-    E: StdError + 'static,
+    E: HttpError,
 {
     match result {
-        Ok(response) => of_answer(response.status(), response.headers(), redirects),
-        Err(Error::Rejected(rejection)) => rejection.into(),
-        Err(Error::Service(error)) => of_error(error, redirects),
+        Ok(response) => of_response(response.status(), response.headers(), redirects),
+        Err(error) => match error.rejection() {
+            Some(rejection) => rejection.into(),
+            None => error.cause().map_or(Verdict::UNKNOWN, |cause| of_error(cause, redirects)),
+        },
     }
 }
 
-fn error_type<T, E>(result: Result<&T, &Error<E>>, redirects: bool) -> Cow<'static, str>
+fn error_type<T, E>(result: Result<&T, &E>, redirects: bool) -> Cow<'static, str>
 where
     T: HttpResponse,
-    E: StdError + 'static,
+    E: HttpError,
 {
     match result {
         Ok(response) => response.status().as_str().to_owned().into(),
-        Err(Error::Rejected(rejection)) => rejection.as_str().into(),
-        Err(Error::Service(error)) if effect_of(error, redirects) == Effect::None => "not_processed".into(),
-        Err(Error::Service(_)) => "_OTHER".into(),
+        Err(error) => match (error.rejection(), error.cause()) {
+            (Some(rejection), _) => rejection.as_str().into(),
+            (None, Some(cause)) if effect_of(cause, redirects) == Effect::NotApplied => "not_processed".into(),
+            _ => "_OTHER".into(),
+        },
     }
 }
 
 /// Whether the client that this result is from follows redirects, as far as its types tell.
-fn redirects<T, E>(result: Result<&T, &Error<E>>) -> bool
+fn redirects<T, E>(result: Result<&T, &E>) -> bool
 where
     T: HttpResponse,
-    E: StdError + 'static,
+    E: HttpError,
 {
-    T::FOLLOWS_REDIRECTS || matches!(result, Err(Error::Service(error)) if is_of_reqwest(error))
+    T::FOLLOWS_REDIRECTS || result.is_err_and(|error| error.cause().is_some_and(is_of_reqwest))
 }
 
-impl<T, E> Classify<T, Error<E>> for Http
+impl<T, E> Classify<T, E> for Http
 where
     T: HttpResponse,
-    E: StdError + 'static,
+    E: HttpError,
 {
-    fn classify(&self, result: Result<&T, &Error<E>>) -> Verdict {
+    fn classify(&self, result: Result<&T, &E>) -> Verdict {
         classify(result, redirects(result))
     }
 
     /// The status code; the name of a rejection; `not_processed` where the server certainly did nothing.
-    fn error_type(&self, result: Result<&T, &Error<E>>) -> Cow<'static, str> {
+    fn error_type(&self, result: Result<&T, &E>) -> Cow<'static, str> {
         error_type(result, redirects(result))
     }
 }
 
-impl<T, E, F> Classify<T, Error<E>> for CustomHttp<F>
+impl<T, E> Classify<T, E> for HttpRules
 where
     T: HttpResponse,
-    E: StdError + 'static,
-    F: Fn(StatusCode, &HeaderMap) -> Option<Verdict>,
+    E: HttpError,
 {
-    fn classify(&self, result: Result<&T, &Error<E>>) -> Verdict {
+    fn classify(&self, result: Result<&T, &E>) -> Verdict {
         let redirects = !self.without_redirects && redirects(result);
         let Ok(response) = result else { return classify(result, redirects) };
         let (status, headers) = (response.status(), response.headers());
-        if let Some(verdict) = (self.classify_with)(status, headers) {
+        if let Some(verdict) = self.classify_with.as_ref().and_then(|classify| classify(status, headers)) {
             return verdict;
         }
-        match &self.retry_statuses {
-            Some(statuses) if statuses.contains(&status) => failure(status, headers, redirects),
-            Some(_) if status.is_client_error() || status.is_server_error() => Verdict::Refused,
-            _ => of_answer(status, headers, redirects),
+        if !redirects && self.unprocessed_statuses.contains(&status) {
+            return failure(Effect::NotApplied, headers);
         }
+        if self.permanent_statuses.contains(&status) {
+            return Verdict::Failure(Failure::new(Effect::Unknown).permanent());
+        }
+        of_response(status, headers, redirects)
     }
 
     /// The status code; the name of a rejection; `not_processed` where the server certainly did nothing.
-    fn error_type(&self, result: Result<&T, &Error<E>>) -> Cow<'static, str> {
+    fn error_type(&self, result: Result<&T, &E>) -> Cow<'static, str> {
         error_type(result, !self.without_redirects && redirects(result))
+    }
+}
+
+/// An error in which the cause of an HTTP client can be found: [`Error<E>`], a boxed error, or your own type.
+///
+/// [`Http`] judges the results of every service whose error implements it. For an error type of your own, say where the
+/// client's error is.
+#[diagnostic::on_unimplemented(
+    message = "`Http` cannot look into `{Self}`",
+    label = "the error of this service is `{Self}`",
+    note = "write `.layer(windbreak::ServiceErrorLayer)` or `.map_err(windbreak::Error::Service)` directly above the client",
+    note = "a boxed error needs neither: the layers go above it as it is",
+    note = "or implement `windbreak::http::HttpError` for an error type of your own"
+)]
+pub trait HttpError: Rejectable {
+    /// The error of the client, if that is what this error is.
+    fn cause(&self) -> Option<&(dyn StdError + 'static)>;
+}
+
+impl<E> HttpError for Error<E>
+where
+    E: StdError + 'static,
+{
+    fn cause(&self) -> Option<&(dyn StdError + 'static)> {
+        self.service().map(|error| error as _)
+    }
+}
+
+impl HttpError for BoxError {
+    fn cause(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&**self)
     }
 }

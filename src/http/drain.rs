@@ -6,8 +6,11 @@ use http::Response;
 use http_body::Body;
 use pin_project_lite::pin_project;
 
-use crate::retry::{Attempts, Dispose};
-use crate::timer::Timer;
+use super::Http;
+use super::rules::HttpRules;
+use crate::attempts::Attempts;
+use crate::deadline::{Timer, end_of};
+use crate::rules::{Discard, Discarding};
 
 /// So many frames are read before the clock is looked at and other tasks have their turn: a body may be always ready, and
 /// empty frames use up no bytes. A body of 64 KiB mostly has fewer.
@@ -45,10 +48,14 @@ impl Drain {
         Self { max_time, ..self }
     }
 
-    fn drain<B: Body>(self, body: B) -> DrainFuture<B> {
-        // What is known to be too long is not begun.
-        let body = (body.size_hint().lower() <= self.max_bytes).then_some(body);
-        DrainFuture { body, left: self.max_bytes, timer: Timer::new(self.max_time) }
+    /// `None` if there is nothing to be read, or if it is known to be too long.
+    fn drain<B>(self, body: B) -> Option<Discarding>
+    where
+        B: Body + Send + 'static,
+    {
+        let begin = !body.is_end_stream() && body.size_hint().lower() <= self.max_bytes;
+        let timer = Timer::new(end_of(self.max_time));
+        begin.then(|| Discarding::new(DrainFuture { body: Some(body), left: self.max_bytes, timer }))
     }
 }
 
@@ -58,36 +65,57 @@ impl Default for Drain {
     }
 }
 
-impl<B: Body> Dispose<Response<B>> for Drain {
-    type Future = DrainFuture<B>;
-
-    fn dispose(&self, answer: Response<B>) -> Self::Future {
-        self.drain(answer.into_body())
+impl<B> Discard<Response<B>> for HttpRules
+where
+    B: Body + Send + 'static,
+{
+    fn discard(&self, response: Response<B>) -> Option<Discarding> {
+        self.drain.drain(response.into_body())
     }
 
-    fn mark(&self, answer: &mut Response<B>, attempts: &Attempts) {
-        answer.extensions_mut().insert(attempts.clone());
+    fn mark(&self, response: &mut Response<B>, attempts: &Attempts) {
+        response.extensions_mut().insert(attempts.clone());
     }
 }
 
 #[cfg(feature = "reqwest")]
-impl Dispose<reqwest::Response> for Drain {
-    type Future = DrainFuture<reqwest::Body>;
-
-    fn dispose(&self, answer: reqwest::Response) -> Self::Future {
-        self.drain(Response::from(answer).into_body())
+impl Discard<reqwest::Response> for HttpRules {
+    fn discard(&self, response: reqwest::Response) -> Option<Discarding> {
+        self.drain.drain(Response::from(response).into_body())
     }
 
-    fn mark(&self, answer: &mut reqwest::Response, attempts: &Attempts) {
-        answer.extensions_mut().insert(attempts.clone());
+    fn mark(&self, response: &mut reqwest::Response, attempts: &Attempts) {
+        response.extensions_mut().insert(attempts.clone());
+    }
+}
+
+impl<B> Discard<Response<B>> for Http
+where
+    B: Body + Send + 'static,
+{
+    fn discard(&self, response: Response<B>) -> Option<Discarding> {
+        Drain::new().drain(response.into_body())
+    }
+
+    fn mark(&self, response: &mut Response<B>, attempts: &Attempts) {
+        response.extensions_mut().insert(attempts.clone());
+    }
+}
+
+#[cfg(feature = "reqwest")]
+impl Discard<reqwest::Response> for Http {
+    fn discard(&self, response: reqwest::Response) -> Option<Discarding> {
+        Drain::new().drain(Response::from(response).into_body())
+    }
+
+    fn mark(&self, response: &mut reqwest::Response, attempts: &Attempts) {
+        response.extensions_mut().insert(attempts.clone());
     }
 }
 
 pin_project! {
-    /// Reads a body to its end. Made by [`Drain`].
-    #[derive(Debug)]
-    #[must_use = "futures do nothing unless you `.await` or poll them"]
-    pub struct DrainFuture<B> {
+    /// Reads a body to its end.
+    struct DrainFuture<B> {
         #[pin]
         body: Option<B>,
         left: u64,

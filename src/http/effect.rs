@@ -1,7 +1,7 @@
 use std::error::Error;
 use std::{io, iter};
 
-use crate::classify::Effect;
+use crate::rules::Effect;
 
 /// Whether a request that ended with `error` can have taken effect. If the client followed `redirects`, it may be that
 /// another request ended with it, so that nothing is known.
@@ -33,7 +33,7 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
 
 /// What this part of the chain knows; `None` leaves it to the next.
 fn said_by(error: &(dyn Error + 'static)) -> Option<Effect> {
-    let none_if = |harmless: bool| harmless.then_some(Effect::None);
+    let none_if = |harmless: bool| harmless.then_some(Effect::NotApplied);
     if let Some(error) = error.downcast_ref::<hyper_util::client::legacy::Error>() {
         // Refused, no such host, connect timeout, handshake: nothing of the request was sent.
         return none_if(error.is_connect());

@@ -132,9 +132,7 @@
 //! [h2]: https://www.rfc-editor.org/rfc/rfc9113#section-8.7
 //! [methods]: https://www.rfc-editor.org/rfc/rfc9110#section-9.2.2
 
-mod body;
 mod classify;
-mod custom;
 mod drain;
 mod effect;
 pub mod idempotency_key;
@@ -143,15 +141,12 @@ mod replay;
 #[cfg(feature = "reqwest")]
 mod reqwest;
 mod retry_after;
-mod standard;
+mod rules;
 
-pub use body::{GuardBody, GuardedBody, UntilBodyEnd};
-pub use custom::CustomHttp;
-pub use drain::{Drain, DrainFuture};
+pub use classify::HttpError;
+pub use drain::Drain;
 pub use message::{HttpRequest, HttpResponse, authority};
-pub use standard::{Standard, StandardBuilder, StandardService};
-
-use crate::retry::{RetryPolicy, RetryPolicyBuilder};
+pub use rules::HttpRules;
 
 /// Knows what status codes, methods and the errors of HTTP clients mean.
 ///
@@ -159,21 +154,6 @@ use crate::retry::{RetryPolicy, RetryPolicyBuilder};
 /// [`Replay`](crate::classify::Replay) for `http::Request` and `reqwest::Request`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Http;
-
-impl RetryPolicy<Http, Http, Drain> {
-    /// Starts with what is right for HTTP: classifies and replays by [`Http`], and disposes of refused answers by
-    /// [`Drain`]. The other defaults are those of [`RetryPolicy::builder`].
-    pub fn http() -> RetryPolicyBuilder<Http, Http, Drain> {
-        RetryPolicy::http_with(Http)
-    }
-}
-
-impl<H: Clone> RetryPolicy<H, H, Drain> {
-    /// The same by `rules` of your own: [`Http::builder`], or what else is both a classifier and a replay.
-    pub fn http_with(rules: H) -> RetryPolicyBuilder<H, H, Drain> {
-        RetryPolicy::builder().classify(rules.clone()).replay(rules).dispose(Drain::new())
-    }
-}
 
 /// How often a request was sent before: an extension of `http::Request` on each attempt after the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,21 +1,27 @@
 use http::{HeaderName, HeaderValue, Request};
 
-use super::{CustomHttp, Http, HttpRequest, ResendCount};
-use crate::classify::Replay;
+use super::message::HttpRequest;
+use super::rules::HttpRules;
+use super::{Http, ResendCount};
+use crate::rules::{Idempotency, Repeat, Replay};
 
 /// The request header by which a server recognises a request it has seen before
 /// (IETF draft `draft-ietf-httpapi-idempotency-key-header`).
 pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-fn is_keyed(request: &impl HttpRequest, header: &HeaderName) -> bool {
-    request.headers().contains_key(header)
+pub(super) fn idempotency(request: &dyn HttpRequest, header: &HeaderName) -> Idempotency {
+    if request.method().is_safe() {
+        Idempotency::Safe
+    } else if request.method().is_idempotent() {
+        Idempotency::Idempotent
+    } else if request.headers().contains_key(header) {
+        Idempotency::Keyed
+    } else {
+        Idempotency::NotIdempotent
+    }
 }
 
-fn is_idempotent(request: &impl HttpRequest, header: &HeaderName) -> bool {
-    request.method().is_idempotent() || is_keyed(request, header)
-}
-
-fn number(request: &mut impl HttpRequest, resends: u32, header: Option<&HeaderName>) {
+fn number(request: &mut dyn HttpRequest, resends: u32, header: Option<&HeaderName>) {
     if let Some(extensions) = request.extensions_mut() {
         extensions.insert(ResendCount(resends));
     }
@@ -24,17 +30,24 @@ fn number(request: &mut impl HttpRequest, resends: u32, header: Option<&HeaderNa
     }
 }
 
+impl<R: HttpRequest> Repeat<R> for Http {
+    #[inline]
+    fn idempotency(&self, request: &R) -> Idempotency {
+        idempotency(request, &IDEMPOTENCY_KEY)
+    }
+}
+
+impl<R: HttpRequest> Repeat<R> for HttpRules {
+    #[inline]
+    fn idempotency(&self, request: &R) -> Idempotency {
+        self.idempotency_of(request)
+    }
+}
+
 impl<B: Clone> Replay<Request<B>> for Http {
-    fn replay(&self, request: &Request<B>) -> Option<Request<B>> {
+    #[inline]
+    fn copy(&self, request: &Request<B>) -> Option<Request<B>> {
         Some(request.clone())
-    }
-
-    fn is_idempotent(&self, request: &Request<B>) -> bool {
-        is_idempotent(request, &IDEMPOTENCY_KEY)
-    }
-
-    fn is_keyed(&self, request: &Request<B>) -> bool {
-        is_keyed(request, &IDEMPOTENCY_KEY)
     }
 
     fn number(&self, request: &mut Request<B>, resends: u32) {
@@ -45,34 +58,19 @@ impl<B: Clone> Replay<Request<B>> for Http {
 /// A request whose body is a stream cannot be copied, and is sent once.
 #[cfg(feature = "reqwest")]
 impl Replay<reqwest::Request> for Http {
-    fn replay(&self, request: &reqwest::Request) -> Option<reqwest::Request> {
+    fn copy(&self, request: &reqwest::Request) -> Option<reqwest::Request> {
         request.try_clone()
-    }
-
-    fn is_idempotent(&self, request: &reqwest::Request) -> bool {
-        is_idempotent(request, &IDEMPOTENCY_KEY)
-    }
-
-    fn is_keyed(&self, request: &reqwest::Request) -> bool {
-        is_keyed(request, &IDEMPOTENCY_KEY)
     }
 }
 
-impl<R, F> Replay<R> for CustomHttp<F>
+impl<R> Replay<R> for HttpRules
 where
     R: HttpRequest,
     Http: Replay<R>,
 {
-    fn replay(&self, request: &R) -> Option<R> {
-        Http.replay(request)
-    }
-
-    fn is_idempotent(&self, request: &R) -> bool {
-        is_idempotent(request, &self.idempotency_header)
-    }
-
-    fn is_keyed(&self, request: &R) -> bool {
-        is_keyed(request, &self.idempotency_header)
+    #[inline]
+    fn copy(&self, request: &R) -> Option<R> {
+        Http.copy(request)
     }
 
     fn number(&self, request: &mut R, resends: u32) {

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tower_layer::Layer;
 
 use super::PerKey;
-use crate::error::InvalidConfig;
+use crate::config::InvalidConfig;
 
 /// How long a key is kept that nobody asks for: several times longer than a circuit stays open, so that a host that is
 /// down is not forgotten for want of traffic.

@@ -5,7 +5,8 @@ use std::task::{Context, Poll};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{PerKeyLayer, ResponseFuture};
+use super::layer::PerKeyLayer;
+use crate::oneshot::Oneshot as ResponseFuture;
 
 /// A service with a layer for each key. Made by [`PerKeyLayer`].
 pub struct PerKey<S, K, L, F, M> {

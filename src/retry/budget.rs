@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::error::{InvalidConfig, check_ratio};
+use crate::config::{InvalidConfig, check_ratio};
 use crate::sync::{AtomicU64, Mutex, Ordering, PoisonError};
 use crate::window::{Tally, TimeWindow};
 

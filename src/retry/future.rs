@@ -2,21 +2,23 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use pin_project_lite::pin_project;
 use tokio::time::{Sleep, sleep};
 use tower_service::Service;
 use tracing::Span;
-use tracing::field::Empty;
 
-use super::Dispose;
 use super::policy::Progress;
 use super::service::Shared;
-use crate::classify::{Classify, Replay};
+use super::span::attempt_span;
+use crate::attempts::Attempts;
+use crate::deadline::deadline_in;
 use crate::error::Rejectable;
+use crate::rules::{Classify, Discard, Discarding, Replay, Verdict};
 
 pin_project! {
-    /// The answer of a [`Retry`](super::Retry): that of the last attempt.
+    /// The response of a [`Retry`](super::Retry): that of the last attempt.
     ///
     /// # Panics
     ///
@@ -27,31 +29,30 @@ pin_project! {
     /// Dropped before it is ready, it drops the attempt that is under way. Attempts that have failed may have taken
     /// effect.
     #[must_use = "futures do nothing unless you `.await` or poll them"]
-    pub struct ResponseFuture<S, R, C, P, D>
+    pub struct ResponseFuture<S, Request, R>
     where
-        S: Service<R>,
-        D: Dispose<S::Response>,
+        S: Service<Request>,
     {
         #[pin]
-        state: State<S::Future, D::Future>,
+        state: State<S::Future>,
         span: Span,
         // There is one once a further attempt is to be made.
         service: Option<S>,
         // What a further attempt sends; `None` if there can be none.
-        copy: Option<R>,
-        shared: Arc<Shared<S, C, P, D>>,
+        copy: Option<Request>,
+        shared: Arc<Shared<S, R>>,
         progress: Progress,
     }
 }
 
 pin_project! {
     #[project = StateProj]
-    enum State<F, D> {
+    enum State<F> {
         Attempt { #[pin] attempt: F },
         Pause {
-            // Does away with the answer that was refused, while the time passes.
+            // Discards the response that will be retried, while the time passes.
             #[pin]
-            disposal: Option<D>,
+            discarding: Option<Discarding>,
             #[pin]
             sleep: Sleep,
         },
@@ -60,55 +61,56 @@ pin_project! {
     }
 }
 
-impl<S, R, C, P, D> ResponseFuture<S, R, C, P, D>
+impl<S, Request, R> ResponseFuture<S, Request, R>
 where
-    S: Service<R>,
-    D: Dispose<S::Response>,
+    S: Service<Request>,
 {
     #[inline]
     pub(super) const fn new(
         attempt: S::Future,
         span: Span,
-        copy: Option<R>,
-        shared: Arc<Shared<S, C, P, D>>,
+        copy: Option<Request>,
+        shared: Arc<Shared<S, R>>,
         progress: Progress,
     ) -> Self {
         Self { state: State::Attempt { attempt }, span, service: None, copy, shared, progress }
     }
 }
 
-impl<S, R, C, P, D> Future for ResponseFuture<S, R, C, P, D>
+impl<S, Request, R> Future for ResponseFuture<S, Request, R>
 where
-    S: Service<R> + Clone,
+    S: Service<Request> + Clone,
     S::Error: Rejectable,
-    C: Classify<S::Response, S::Error>,
-    P: Replay<R>,
-    D: Dispose<S::Response>,
+    R: Classify<S::Response, S::Error> + Replay<Request> + Discard<S::Response>,
 {
     type Output = Result<S::Response, S::Error>;
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let policy = &this.shared.policy;
+        let rules = this.shared.rules();
         loop {
             let next = match this.state.as_mut().project() {
                 StateProj::Attempt { attempt } => {
-                    let mut result = ready!(this.span.in_scope(|| attempt.poll(cx)));
-                    let copy = this.copy.as_ref();
-                    let Some(pause) = policy.judge(result.as_ref(), copy, this.progress, this.span) else {
-                        policy.mark(&mut result, this.progress);
+                    let result = ready!(this.span.in_scope(|| attempt.poll(cx)));
+                    let verdict = rules.classify(result.as_ref());
+                    if matches!(verdict, Verdict::Success) && this.progress.attempts.is_none() {
                         return Poll::Ready(result);
-                    };
-                    // Attempt -> Pause: there is to be another attempt. The answer that was refused, if nothing else
-                    // is done with it, is gone before the pause begins.
-                    let disposal = result.ok().map(|answer| policy.dispose().dispose(answer));
-                    State::Pause { disposal, sleep: sleep(pause) }
+                    }
+                    match again(this.shared, verdict, result.as_ref(), this.copy.as_ref(), this.progress, cx) {
+                        Some(pause) => {
+                            // Attempt -> Pause: there is to be another attempt. A response that need not be read is
+                            // gone before the pause begins.
+                            let discarding = result.ok().and_then(|response| rules.discard(response));
+                            State::Pause { discarding, sleep: sleep(pause) }
+                        }
+                        None => return Poll::Ready(finish(rules, result, this.progress)),
+                    }
                 }
-                StateProj::Pause { mut disposal, sleep } => {
-                    if let Some(disposing) = disposal.as_mut().as_pin_mut() {
-                        ready!(disposing.poll(cx));
-                        disposal.set(None);
+                StateProj::Pause { mut discarding, sleep } => {
+                    if let Some(unread) = discarding.as_mut().as_pin_mut() {
+                        ready!(unread.poll(cx));
+                        discarding.set(None);
                     }
                     ready!(sleep.poll(cx));
                     // Pause -> Readiness: the pause is over.
@@ -119,9 +121,10 @@ where
                     ready!(service.poll_ready(cx))?;
                     // Readiness -> Attempt: send the copy, and keep one of it if there may be yet another.
                     let mut request = this.copy.take().expect("there is a copy as long as there are attempts");
-                    *this.copy = policy.copy_for_later(this.progress, &request);
-                    let resends = this.progress.attempts - 1;
-                    policy.replay().number(&mut request, resends);
+                    let may_try_again = this.shared.policy().may_try_again(this.progress);
+                    *this.copy = may_try_again.then(|| rules.copy(&request)).flatten();
+                    let resends = this.progress.count() - 1;
+                    rules.number(&mut request, resends);
                     *this.span = attempt_span(resends);
                     State::Attempt { attempt: this.span.in_scope(|| service.call(request)) }
                 }
@@ -131,16 +134,43 @@ where
     }
 }
 
-/// The span of one attempt. Free where nobody listens.
-#[inline]
-pub(super) fn attempt_span(resends: u32) -> Span {
-    tracing::info_span!("attempt", http.request.resend_count = resends, error.type = Empty)
+/// How long to pause before another attempt; `None` if there is to be none.
+#[cold]
+fn again<S, Request, R, T, E>(
+    shared: &Shared<S, R>,
+    verdict: Verdict,
+    result: Result<&T, &E>,
+    copy: Option<&Request>,
+    progress: &mut Progress,
+    cx: &Context<'_>,
+) -> Option<Duration>
+where
+    R: Classify<T, E> + Replay<Request>,
+{
+    let rules = shared.rules();
+    let request = copy?;
+    let pause = shared.policy().pause(verdict, progress, || rules.idempotency(request), deadline_in(cx))?;
+    let attempts = progress.attempts.get_or_insert_with(|| Box::new(Attempts::first()));
+    attempts.add(rules.error_type(result), pause);
+    Some(pause)
 }
 
-impl<S, R, C, P, D> fmt::Debug for ResponseFuture<S, R, C, P, D>
+/// Notes in the result what it took, if it took more than one attempt.
+fn finish<T, E, R>(rules: &R, mut result: Result<T, E>, progress: &mut Progress) -> Result<T, E>
 where
-    S: Service<R>,
-    D: Dispose<S::Response>,
+    E: Rejectable,
+    R: Discard<T>,
+{
+    let Some(attempts) = progress.attempts.take() else { return result };
+    if let Ok(response) = &mut result {
+        rules.mark(response, &attempts);
+    }
+    result.map_err(|error| error.with_attempts(*attempts))
+}
+
+impl<S, Request, R> fmt::Debug for ResponseFuture<S, Request, R>
+where
+    S: Service<Request>,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture").field("progress", &self.progress).finish_non_exhaustive()

@@ -1,32 +1,40 @@
+use std::sync::Arc;
+
 use tower_layer::Layer;
 
-use super::{DropAnswer, Retry, RetryPolicy};
-use crate::classify::{CloneRequest, DefaultClassifier};
+use super::policy::RetryPolicy;
+use super::service::{Config, Retry};
 
-/// Tries again as a [`RetryPolicy`] says.
+/// Tries again as a [`RetryPolicy`] says, what its rules allow.
 #[derive(Debug)]
-pub struct RetryLayer<C = DefaultClassifier, P = CloneRequest, D = DropAnswer> {
-    policy: RetryPolicy<C, P, D>,
+pub struct RetryLayer<R> {
+    config: Arc<Config<R>>,
 }
 
-impl<C, P, D> RetryLayer<C, P, D> {
-    /// Tries again as `policy` says.
+impl<R> RetryLayer<R> {
+    /// Tries again as `policy` says. `rules` judge the results, say which requests may be repeated, and copy them.
     #[must_use]
-    pub const fn new(policy: RetryPolicy<C, P, D>) -> Self {
-        Self { policy }
+    pub fn new(policy: RetryPolicy, rules: R) -> Self {
+        Self { config: Arc::new(Config { policy, rules }) }
+    }
+
+    /// The policy.
+    #[must_use]
+    pub fn policy(&self) -> &RetryPolicy {
+        &self.config.policy
     }
 }
 
-impl<C, P, D> Clone for RetryLayer<C, P, D> {
+impl<R> Clone for RetryLayer<R> {
     fn clone(&self) -> Self {
-        Self { policy: self.policy.clone() }
+        Self { config: Arc::clone(&self.config) }
     }
 }
 
-impl<S: Clone, C, P, D> Layer<S> for RetryLayer<C, P, D> {
-    type Service = Retry<S, C, P, D>;
+impl<S: Clone, R> Layer<S> for RetryLayer<R> {
+    type Service = Retry<S, R>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Retry::new(inner, self.policy.clone())
+        Retry::new(inner, Arc::clone(&self.config))
     }
 }

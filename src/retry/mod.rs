@@ -2,7 +2,7 @@
 //!
 //! A failed attempt is repeated if it certainly had no effect, or if the request is idempotent: if sending it twice
 //! is the same as sending it once. Of requests in general nothing of the kind is known, so say so with
-//! [`assume_idempotent`](RetryPolicyBuilder::assume_idempotent) if it is true; for HTTP the method tells.
+//! `rules.idempotent(|request| ..)` if it is true; for HTTP the method tells.
 //!
 //! Retries are paid from a [`RetryBudget`], on by default, so that a callee that is down is not sent many times its
 //! load. Rejections by an open circuit or a full bulkhead are not retried.
@@ -13,6 +13,7 @@
 //! ```
 //! use std::sync::atomic::{AtomicU32, Ordering};
 //! use tower::{ServiceBuilder, ServiceExt, service_fn};
+//! use windbreak::rules::ErrorsOnly;
 //! use windbreak::{Error, RetryLayer, RetryPolicy};
 //!
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -20,7 +21,7 @@
 //! static CALLS: AtomicU32 = AtomicU32::new(0);
 //!
 //! let client = ServiceBuilder::new()
-//!     .layer(RetryLayer::new(RetryPolicy::builder().assume_idempotent(true).build()?))
+//!     .layer(RetryLayer::new(RetryPolicy::builder().build()?, ErrorsOnly.idempotent(|_: &()| true)))
 //!     .map_err(Error::Service)
 //!     .service(service_fn(|_: ()| async {
 //!         if CALLS.fetch_add(1, Ordering::Relaxed) < 2 { Err("flaky") } else { Ok("third time lucky") }
@@ -37,6 +38,7 @@
 //! use std::time::Duration;
 //! use windbreak::backoff::{Backoff, Jitter};
 //! use windbreak::retry::RetryBudget;
+//! use windbreak::rules::ErrorsOnly;
 //! use windbreak::{RetryLayer, RetryPolicy};
 //!
 //! # fn main() -> Result<(), windbreak::InvalidConfig> {
@@ -47,22 +49,24 @@
 //!     .max_retry_after(Duration::from_secs(5))
 //!     .budget(RetryBudget::new(0.1, 5)?)
 //!     .build()?;
-//! let layer = RetryLayer::new(policy);
+//! let layer = RetryLayer::new(policy, ErrorsOnly);
 //! # let _ = layer;
 //! # Ok(())
 //! # }
 //! ```
 
-mod attempts;
 mod budget;
+mod builder;
 mod future;
 mod layer;
 mod policy;
 mod service;
+mod span;
 
-pub use attempts::{Attempts, Dispose, DropAnswer};
+pub use crate::attempts::Attempts;
 pub use budget::RetryBudget;
+pub use builder::RetryPolicyBuilder;
 pub use future::ResponseFuture;
 pub use layer::RetryLayer;
-pub use policy::{RetryPolicy, RetryPolicyBuilder};
+pub use policy::RetryPolicy;
 pub use service::Retry;

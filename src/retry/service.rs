@@ -4,30 +4,38 @@ use std::task::{Context, Poll};
 
 use tower_service::Service;
 
-use super::future::attempt_span;
-use super::{Dispose, DropAnswer, ResponseFuture, RetryPolicy};
-use crate::classify::{Classify, CloneRequest, DefaultClassifier, Replay};
+use super::future::ResponseFuture;
+use super::policy::RetryPolicy;
+use super::span::attempt_span;
 use crate::error::Rejectable;
+use crate::rules::{Classify, Discard, Replay};
 use crate::sync::{Mutex, PoisonError};
 
 /// A service whose failed attempts are repeated. Made by [`RetryLayer`](super::RetryLayer).
-pub struct Retry<S, C = DefaultClassifier, P = CloneRequest, D = DropAnswer> {
+pub struct Retry<S, R> {
     inner: S,
-    shared: Arc<Shared<S, C, P, D>>,
+    shared: Arc<Shared<S, R>>,
     /// The inner service may have been changed since the spare one was made.
     stale: bool,
 }
 
+/// What all services of a layer have in common.
+#[derive(Debug)]
+pub(super) struct Config<R> {
+    pub(super) policy: RetryPolicy,
+    pub(super) rules: R,
+}
+
 /// What the future of a request needs only once an attempt has failed: a healthy one clones a pointer to it, and not the
 /// services of all layers below.
-pub(super) struct Shared<S, C, P, D> {
-    pub(super) policy: RetryPolicy<C, P, D>,
+pub(super) struct Shared<S, R> {
+    config: Arc<Config<R>>,
     spare: Mutex<S>,
 }
 
-impl<S: Clone, C, P, D> Shared<S, C, P, D> {
-    fn new(policy: RetryPolicy<C, P, D>, inner: &S) -> Arc<Self> {
-        Arc::new(Self { policy, spare: Mutex::new(inner.clone()) })
+impl<S: Clone, R> Shared<S, R> {
+    fn new(config: Arc<Config<R>>, inner: &S) -> Arc<Self> {
+        Arc::new(Self { config, spare: Mutex::new(inner.clone()) })
     }
 
     /// A service for further attempts.
@@ -36,21 +44,31 @@ impl<S: Clone, C, P, D> Shared<S, C, P, D> {
     }
 }
 
-impl<S: Clone, C, P, D> Retry<S, C, P, D> {
-    pub(super) fn new(inner: S, policy: RetryPolicy<C, P, D>) -> Self {
-        let shared = Shared::new(policy, &inner);
+impl<S, R> Shared<S, R> {
+    pub(super) fn policy(&self) -> &RetryPolicy {
+        &self.config.policy
+    }
+
+    pub(super) fn rules(&self) -> &R {
+        &self.config.rules
+    }
+}
+
+impl<S: Clone, R> Retry<S, R> {
+    pub(super) fn new(inner: S, config: Arc<Config<R>>) -> Self {
+        let shared = Shared::new(config, &inner);
         Self { inner, shared, stale: false }
     }
 }
 
-impl<S, C, P, D> Retry<S, C, P, D> {
+impl<S, R> Retry<S, R> {
     /// The wrapped service.
     #[must_use]
     pub const fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The wrapped service.
+    /// The wrapped service. Further attempts are made by clones of it as it is at the next call.
     #[must_use]
     pub const fn get_mut(&mut self) -> &mut S {
         self.stale = true;
@@ -64,23 +82,21 @@ impl<S, C, P, D> Retry<S, C, P, D> {
     }
 }
 
-impl<S: Clone, C, P, D> Clone for Retry<S, C, P, D> {
+impl<S: Clone, R> Clone for Retry<S, R> {
     fn clone(&self) -> Self {
         Self { inner: self.inner.clone(), shared: Arc::clone(&self.shared), stale: self.stale }
     }
 }
 
-impl<S, C, P, D, R> Service<R> for Retry<S, C, P, D>
+impl<S, R, Request> Service<Request> for Retry<S, R>
 where
-    S: Service<R> + Clone,
+    S: Service<Request> + Clone,
     S::Error: Rejectable,
-    C: Classify<S::Response, S::Error>,
-    P: Replay<R>,
-    D: Dispose<S::Response>,
+    R: Classify<S::Response, S::Error> + Replay<Request> + Discard<S::Response>,
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = ResponseFuture<S, R, C, P, D>;
+    type Future = ResponseFuture<S, Request, R>;
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
@@ -89,13 +105,14 @@ where
 
     /// The first attempt is made by the instance that was polled ready, further ones by a clone that is polled first.
     #[inline]
-    fn call(&mut self, request: R) -> Self::Future {
+    fn call(&mut self, request: Request) -> Self::Future {
         if self.stale {
-            self.shared = Shared::new(self.shared.policy.clone(), &self.inner);
+            self.shared = Shared::new(Arc::clone(&self.shared.config), &self.inner);
             self.stale = false;
         }
-        let progress = self.shared.policy.start();
-        let copy = self.shared.policy.copy_for_later(&progress, &request);
+        let progress = self.shared.policy().start();
+        let may_try_again = self.shared.policy().may_try_again(&progress);
+        let copy = may_try_again.then(|| self.shared.rules().copy(&request)).flatten();
         let span = attempt_span(0);
         let shared = Arc::clone(&self.shared);
         // The call comes last, and without a detour where nobody listens: then the attempt is made where it will lie, and
@@ -108,8 +125,9 @@ where
     }
 }
 
-impl<S: fmt::Debug, C, P, D> fmt::Debug for Retry<S, C, P, D> {
+impl<S: fmt::Debug, R> fmt::Debug for Retry<S, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Retry").field("inner", &self.inner).field("policy", &self.shared.policy).finish_non_exhaustive()
+        let policy = self.shared.policy();
+        f.debug_struct("Retry").field("inner", &self.inner).field("policy", policy).finish_non_exhaustive()
     }
 }

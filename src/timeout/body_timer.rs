@@ -1,22 +1,18 @@
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::deadline;
 use crate::error::Rejection;
-use crate::extent::Guard;
-use crate::timer::poll_sleep;
+use crate::until_body_end::{Guard, Sealed};
 
-/// The timeout of a body: what is left of that of its head.
-///
-/// If the head was there at once, the clock starts when the body first makes its reader wait.
+/// What is left of the timeout for the body of the response.
 #[derive(Debug)]
 pub struct BodyTimer {
     limit: Duration,
     deadline: Option<Instant>,
-    /// Set when the body first makes its reader wait.
+    /// Made when the body first has to be waited for.
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
@@ -27,19 +23,22 @@ impl BodyTimer {
     }
 }
 
+impl Sealed for BodyTimer {}
+
 impl Guard for BodyTimer {
-    #[inline]
-    fn complete(&mut self) {}
+    fn complete(self) {}
 
-    fn fail(&mut self) {}
+    fn fail(self) {}
 
-    fn poll_expired(&mut self, cx: &mut Context<'_>, had_budget: bool) -> Poll<Rejection> {
-        let Some(deadline) = self.deadline.or_else(|| deadline::end_of(self.limit)) else {
-            return Poll::Pending;
-        };
-        self.deadline = Some(deadline);
-        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        ready!(poll_sleep(sleep.as_mut(), cx, had_budget));
-        Poll::Ready(Rejection::Timeout { limit: self.limit })
+    /// Asks the clock each time: a body that is always ready, or whose reader is slow, ends too.
+    fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<Rejection> {
+        let Some(deadline) = self.deadline else { return Poll::Pending };
+        if Instant::now() < deadline {
+            // Unconstrained: the budget is the body's.
+            let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+            let sleep = std::pin::pin!(tokio::task::coop::unconstrained(sleep));
+            std::task::ready!(sleep.poll(cx));
+        }
+        Poll::Ready(Rejection::timeout(self.limit))
     }
 }

@@ -1,17 +1,17 @@
-use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
+use tokio::time::Instant;
 
-use super::BodyTimer;
+use super::body_timer::BodyTimer;
+use crate::deadline::{Scope, Timer};
 use crate::error::{Rejectable, Rejection};
-use crate::extent::Extent;
-use crate::timer::Timer;
+use crate::until_body_end::{Hold, Sealed};
 
 pin_project! {
-    /// The answer of a [`Timeout`](super::Timeout).
+    /// The response of a [`Timeout`](super::Timeout).
     ///
     /// # Panics
     ///
@@ -22,44 +22,57 @@ pin_project! {
     /// Dropped before it is ready, it drops the inner future and its timer.
     #[derive(Debug)]
     #[must_use = "futures do nothing unless you `.await` or poll them"]
-    pub struct ResponseFuture<F, U> {
+    pub struct ResponseFuture<F> {
         #[pin]
         inner: F,
         limit: Duration,
         #[pin]
         timer: Timer,
-        extent: PhantomData<fn() -> U>,
     }
 }
 
-impl<F, U> ResponseFuture<F, U> {
+impl<F> ResponseFuture<F> {
     #[inline]
-    pub(super) const fn new(inner: F, limit: Duration) -> Self {
-        Self { inner, limit, timer: Timer::new(limit), extent: PhantomData }
+    pub(super) const fn new(inner: F, limit: Duration, deadline: Option<Instant>) -> Self {
+        Self { inner, limit, timer: Timer::new(deadline) }
     }
 }
 
-impl<F, U, T, E> Future for ResponseFuture<F, U>
+impl<F, T, E> Future for ResponseFuture<F>
 where
     F: Future<Output = Result<T, E>>,
     E: Rejectable,
-    U: Extent<T, BodyTimer>,
 {
-    type Output = Result<U::Response, E>;
+    type Output = Result<T, E>;
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let had_budget = this.timer.as_ref().has_budget();
-        let _entered = this.timer.as_ref().enter();
-        // The answer first: one that is ready at the deadline is delivered.
+        let scope = Scope::of_poll(this.timer.as_ref().deadline(), cx);
+        // The response first: one that is ready at the deadline is delivered.
         if let Poll::Ready(result) = this.inner.poll(cx) {
-            return Poll::Ready(result.map(|response| {
-                let timer = BodyTimer::new(*this.limit, this.timer.as_ref().deadline());
-                U::settle(response, &mut Some(timer))
-            }));
+            return Poll::Ready(result);
         }
+        drop(scope);
         ready!(this.timer.as_mut().poll_elapsed(cx, had_budget));
-        Poll::Ready(Err(Rejection::Timeout { limit: *this.limit }.into()))
+        Poll::Ready(Err(Rejection::timeout(*this.limit).into()))
+    }
+}
+
+impl<F> Sealed for ResponseFuture<F> {}
+
+impl<F, T, E> Hold for ResponseFuture<F>
+where
+    F: Future<Output = Result<T, E>>,
+    E: Rejectable,
+{
+    type Guard = BodyTimer;
+
+    fn poll_hold(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<(Self::Output, Option<BodyTimer>)> {
+        let result = ready!(self.as_mut().poll(cx));
+        let this = self.project();
+        let timer = BodyTimer::new(*this.limit, this.timer.as_ref().deadline());
+        Poll::Ready((result, Some(timer)))
     }
 }

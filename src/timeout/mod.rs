@@ -29,14 +29,15 @@
 //! ```
 //! use std::time::Duration;
 //! use tower::{ServiceBuilder, ServiceExt, service_fn};
+//! use windbreak::rules::ErrorsOnly;
 //! use windbreak::{Error, RetryLayer, RetryPolicy, TimeoutLayer};
 //!
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)]
 //! # async fn main() -> Result<(), windbreak::InvalidConfig> {
-//! let retry = RetryPolicy::builder().assume_idempotent(true).max_attempts(10).build()?;
+//! let retry = RetryPolicy::builder().max_attempts(10).build()?;
 //! let client = ServiceBuilder::new()
 //!     .layer(TimeoutLayer::new(Duration::from_secs(5))) // the whole request
-//!     .layer(RetryLayer::new(retry))
+//!     .layer(RetryLayer::new(retry, ErrorsOnly.idempotent(|_: &()| true)))
 //!     .layer(TimeoutLayer::new(Duration::from_secs(1))) // each attempt
 //!     .map_err(Error::Service)
 //!     .service(service_fn(|_: ()| std::future::pending::<Result<(), std::io::Error>>()));

@@ -1,60 +1,36 @@
-use std::marker::PhantomData;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tower_service::Service;
 
-use super::{BodyTimer, ResponseFuture};
+use super::future::ResponseFuture;
+use crate::deadline::{Scope, end_of};
 use crate::error::Rejectable;
-use crate::extent::{Extent, UntilHead};
+use crate::macros::service_accessors;
 
-/// A service whose answers may take only so long. Made by [`TimeoutLayer`](super::TimeoutLayer).
-#[derive(Debug)]
-pub struct Timeout<S, U = UntilHead> {
+/// A service whose responses are waited for no longer than a limit. Made by [`TimeoutLayer`](super::TimeoutLayer).
+#[derive(Debug, Clone)]
+pub struct Timeout<S> {
     inner: S,
     limit: Duration,
-    extent: PhantomData<fn() -> U>,
 }
 
-impl<S, U> Timeout<S, U> {
+impl<S> Timeout<S> {
     pub(super) const fn new(inner: S, limit: Duration) -> Self {
-        Self { inner, limit, extent: PhantomData }
-    }
-
-    /// The wrapped service.
-    #[must_use]
-    pub const fn get_ref(&self) -> &S {
-        &self.inner
-    }
-
-    /// The wrapped service.
-    #[must_use]
-    pub const fn get_mut(&mut self) -> &mut S {
-        &mut self.inner
-    }
-
-    /// The wrapped service, unwrapped.
-    #[must_use]
-    pub fn into_inner(self) -> S {
-        self.inner
+        Self { inner, limit }
     }
 }
 
-impl<S: Clone, U> Clone for Timeout<S, U> {
-    fn clone(&self) -> Self {
-        Self::new(self.inner.clone(), self.limit)
-    }
-}
+service_accessors!(Timeout<S>);
 
-impl<S, U, R> Service<R> for Timeout<S, U>
+impl<S, R> Service<R> for Timeout<S>
 where
     S: Service<R>,
     S::Error: Rejectable,
-    U: Extent<S::Response, BodyTimer>,
 {
-    type Response = U::Response;
+    type Response = S::Response;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future, U>;
+    type Future = ResponseFuture<S::Future>;
 
     /// Waiting for the inner service to be ready is not bounded: that time belongs to no request yet.
     #[inline]
@@ -64,6 +40,8 @@ where
 
     #[inline]
     fn call(&mut self, request: R) -> Self::Future {
-        ResponseFuture::new(self.inner.call(request), self.limit)
+        let deadline = end_of(self.limit);
+        let _scope = Scope::of_call(deadline);
+        ResponseFuture::new(self.inner.call(request), self.limit, deadline)
     }
 }

@@ -1,5 +1,5 @@
-use super::{Outcome, Tally};
-use crate::error::{InvalidConfig, check_count};
+use super::outcome::{Outcome, Tally};
+use crate::config::{InvalidConfig, check_count};
 
 /// Calls whose two bits share a word: 32 for `failed` in its lower half, 32 for `slow` in its upper half.
 const CALLS_PER_WORD: u32 = 32;

@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Outcome, Tally};
-use crate::error::{InvalidConfig, check_count};
+use super::outcome::{Outcome, Tally};
+use crate::config::{InvalidConfig, check_count};
 
 /// The calls of the last `duration`, in buckets.
 ///

@@ -1,7 +1,7 @@
 //! Who takes the lock, and who does not: from outside that shows only in the time it takes.
 
 use super::*;
-use crate::classify::{Effect, Failure, Verdict};
+use crate::rules::{Effect, Failure, Verdict};
 
 const FAILURE: Verdict = Verdict::Failure(Failure::new(Effect::Unknown));
 const HOUR: Duration = Duration::from_secs(3600);

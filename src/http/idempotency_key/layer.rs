@@ -6,7 +6,7 @@ use rand::RngExt as _;
 use rand::rngs::SmallRng;
 use tower_layer::Layer;
 
-use super::IdempotencyKey;
+use super::service::IdempotencyKey;
 use crate::http::replay::IDEMPOTENCY_KEY;
 
 /// Gives each `POST` and `PATCH` that has none an `Idempotency-Key`: 128 random bits as a quoted string.
@@ -24,7 +24,7 @@ impl IdempotencyKeyLayer {
     }
 
     /// Writes the key into this header instead. Tell the retries, with
-    /// [`idempotency_header`](crate::http::CustomHttp::idempotency_header).
+    /// [`idempotency_header`](crate::http::HttpRules::idempotency_header).
     #[must_use]
     pub fn header(self, name: HeaderName) -> Self {
         Self { header: name, ..self }

@@ -3,8 +3,9 @@ use std::task::{Context, Poll};
 use http::Method;
 use tower_service::Service;
 
-use super::IdempotencyKeyLayer;
-use crate::http::HttpRequest;
+use super::layer::IdempotencyKeyLayer;
+use crate::http::message::HttpRequest;
+use crate::macros::service_accessors;
 
 /// A service whose requests carry a key. Made by [`IdempotencyKeyLayer`].
 #[derive(Debug, Clone)]
@@ -17,25 +18,9 @@ impl<S> IdempotencyKey<S> {
     pub(super) const fn new(inner: S, layer: IdempotencyKeyLayer) -> Self {
         Self { inner, layer }
     }
-
-    /// The wrapped service.
-    #[must_use]
-    pub const fn get_ref(&self) -> &S {
-        &self.inner
-    }
-
-    /// The wrapped service.
-    #[must_use]
-    pub const fn get_mut(&mut self) -> &mut S {
-        &mut self.inner
-    }
-
-    /// The wrapped service, unwrapped.
-    #[must_use]
-    pub fn into_inner(self) -> S {
-        self.inner
-    }
 }
+
+service_accessors!(IdempotencyKey<S>);
 
 impl<S, R> Service<R> for IdempotencyKey<S>
 where

@@ -13,15 +13,15 @@ use std::task::{Context, Poll, ready};
 
 use tokio::sync::oneshot;
 
-use crate::error::{InvalidConfig, check_count};
-use crate::extent::Guard;
+use crate::config::{InvalidConfig, check_count};
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering, PoisonError};
+use crate::until_body_end::{Guard, Sealed};
 
 /// The places of a bulkhead. Cheap to clone; all clones are the same bulkhead.
 ///
-/// From [`BulkheadLayer::places`](super::BulkheadLayer::places): to look at it, and to resize it while it runs.
+/// From [`BulkheadLayer::semaphore`](super::BulkheadLayer::semaphore): to look at it, and to resize it while it runs.
 #[derive(Clone)]
-pub struct Places {
+pub struct Semaphore {
     shared: Arc<Shared>,
 }
 
@@ -93,7 +93,7 @@ impl Word {
     }
 }
 
-impl Places {
+impl Semaphore {
     pub(super) fn new(limit: usize) -> Result<Self, InvalidConfig> {
         check_count("limit", limit, Word::MAX_LIMIT)?;
         Ok(Self::with(Word::new(limit)))
@@ -177,9 +177,9 @@ impl Places {
     }
 }
 
-impl fmt::Debug for Places {
+impl fmt::Debug for Semaphore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Places").field("limit", &self.limit()).field("in_flight", &self.in_flight()).finish()
+        f.debug_struct("Semaphore").field("limit", &self.limit()).field("in_flight", &self.in_flight()).finish()
     }
 }
 
@@ -240,18 +240,14 @@ impl Permit {
     }
 }
 
-/// However the request ended, its place is free.
+impl Sealed for Permit {}
+
+/// However the request ended, its permit is given back.
 impl Guard for Permit {
     #[inline]
-    fn complete(&mut self) {
-        if let Some(shared) = self.shared.take() {
-            shared.release();
-        }
-    }
+    fn complete(self) {}
 
-    fn fail(&mut self) {
-        self.complete();
-    }
+    fn fail(self) {}
 }
 
 impl fmt::Debug for Permit {
@@ -263,7 +259,9 @@ impl fmt::Debug for Permit {
 impl Drop for Permit {
     #[inline]
     fn drop(&mut self) {
-        self.complete();
+        if let Some(shared) = self.shared.take() {
+            shared.release();
+        }
     }
 }
 

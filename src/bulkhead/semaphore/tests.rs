@@ -96,11 +96,11 @@ proptest! {
         limit in 1_usize..8,
         steps in prop::collection::vec(step(), 0..200),
     ) {
-        let places = Places::new(limit).unwrap();
+        let semaphore = Semaphore::new(limit).unwrap();
         let mut model = Model { limit, in_flight: 0, queue: VecDeque::new(), admitted: Vec::new() };
         let (mut permits, mut waiting) = (Vec::new(), Vec::new());
         for (number, step) in (0..).zip(steps) {
-            let in_flight_before = places.in_flight();
+            let in_flight_before = semaphore.in_flight();
             match step {
                 Step::Arrive(max_queue) => {
                     let arrival = match places.try_acquire().map(Ok).or_else(|| places.enqueue(max_queue)) {
@@ -145,29 +145,29 @@ proptest! {
                     }
                 }
                 Step::Resize(limit) => {
-                    places.resize(limit).unwrap();
+                    semaphore.resize(limit).unwrap();
                     model.limit = limit;
                     model.let_in();
                 }
             }
             prop_assert_eq!(
-                (places.limit(), places.in_flight(), places.queued()),
+                (semaphore.limit(), semaphore.in_flight(), semaphore.queued()),
                 (model.limit, model.in_flight, model.queue.len())
             );
             // What the model must not be wrong about either.
-            prop_assert!(places.in_flight() <= places.limit().max(in_flight_before));
-            prop_assert!(places.queued() == 0 || places.in_flight() >= places.limit());
-            prop_assert_eq!(places.shared.load().is_queued(), places.queued() > 0);
+            prop_assert!(semaphore.in_flight() <= semaphore.limit().max(in_flight_before));
+            prop_assert!(semaphore.queued() == 0 || semaphore.in_flight() >= semaphore.limit());
+            prop_assert_eq!(places.shared.load().is_queued(), semaphore.queued() > 0);
         }
         drop((permits, waiting));
-        prop_assert_eq!((places.in_flight(), places.queued()), (0, 0));
+        prop_assert_eq!((semaphore.in_flight(), semaphore.queued()), (0, 0));
         prop_assert_eq!(Arc::strong_count(&places.shared), 1);
     }
 }
 
 #[test]
 fn those_who_leave_the_queue_leave_no_memory_behind() {
-    let places = Places::new(1).unwrap();
+    let semaphore = Semaphore::new(1).unwrap();
     let _in_flight = places.try_acquire().unwrap();
     let _first = places.enqueue(usize::MAX).unwrap().err().unwrap();
     for _ in 0..1_000 {

@@ -1,0 +1,10 @@
+//! One deadline for all that happens within a request.
+
+mod scope;
+mod timer;
+mod waited;
+
+pub use scope::deadline;
+pub(crate) use scope::{Scope, deadline_in, end_of};
+pub(crate) use timer::Timer;
+pub(crate) use waited::{measure_waits, report_wait};

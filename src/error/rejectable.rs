@@ -1,0 +1,71 @@
+use super::any::{Error, Retried};
+use super::rejection::Rejection;
+use crate::attempts::Attempts;
+
+/// Boxed error, as tower has it.
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// An error type that can carry a [`Rejection`]: what every layer asks of the service it wraps.
+///
+/// [`Error<E>`] and `Box<dyn std::error::Error + Send + Sync>` implement it. An error of your own takes part with two
+/// short impls:
+///
+/// ```
+/// use windbreak::error::{Rejectable, Rejection};
+///
+/// #[derive(Debug)]
+/// enum AppError {
+///     Overloaded(Rejection),
+///     Database(String),
+/// }
+///
+/// impl From<Rejection> for AppError {
+///     fn from(rejection: Rejection) -> Self {
+///         Self::Overloaded(rejection)
+///     }
+/// }
+///
+/// impl Rejectable for AppError {
+///     fn rejection(&self) -> Option<&Rejection> {
+///         match self {
+///             Self::Overloaded(rejection) => Some(rejection),
+///             Self::Database(_) => None,
+///         }
+///     }
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot carry a windbreak rejection",
+    label = "this service's error is `{Self}`",
+    note = "write `.layer(windbreak::ServiceErrorLayer)` or `.map_err(windbreak::Error::Service)` directly above the client, below the last windbreak layer",
+    note = "or implement `windbreak::error::Rejectable` for an error type of your own"
+)]
+pub trait Rejectable: From<Rejection> {
+    /// The rejection, if that is what this error is.
+    fn rejection(&self) -> Option<&Rejection>;
+
+    /// The same error, with what it took. The default leaves the error as it is.
+    #[must_use]
+    fn with_attempts(self, _attempts: Attempts) -> Self {
+        self
+    }
+}
+
+impl<E> Rejectable for Error<E> {
+    #[inline]
+    fn rejection(&self) -> Option<&Rejection> {
+        Self::rejection(self)
+    }
+
+    fn with_attempts(self, attempts: Attempts) -> Self {
+        Self::Retried(Retried::new(self, attempts))
+    }
+}
+
+/// Looks through the chain of sources: a service between two of windbreak's layers, as `tower::buffer` is, may have boxed
+/// or wrapped the rejection.
+impl Rejectable for BoxError {
+    fn rejection(&self) -> Option<&Rejection> {
+        Rejection::find_in(&**self)
+    }
+}

@@ -1,0 +1,102 @@
+use std::time::Duration;
+
+use rand::SeedableRng as _;
+use rand::rngs::SmallRng;
+
+use super::budget::RetryBudget;
+use super::policy::RetryPolicy;
+use crate::backoff::Backoff;
+use crate::config::{InvalidConfig, check_positive};
+
+/// The numbers a policy goes by.
+#[derive(Debug, Clone)]
+pub(super) struct Numbers {
+    pub(super) max_attempts: u32,
+    pub(super) backoff: Backoff,
+    pub(super) max_elapsed: Option<Duration>,
+    pub(super) max_retry_after: Duration,
+    pub(super) budget: RetryBudget,
+}
+
+/// Puts a [`RetryPolicy`] together. Made by [`RetryPolicy::builder`].
+#[derive(Debug, Clone)]
+#[must_use = "a builder does nothing until it is built"]
+pub struct RetryPolicyBuilder {
+    max_attempts: u32,
+    backoff: Backoff,
+    max_elapsed: Option<Duration>,
+    max_retry_after: Duration,
+    budget: Option<RetryBudget>,
+    seed: Option<u64>,
+}
+
+impl RetryPolicyBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            max_attempts: 3,
+            backoff: Backoff::exponential(Duration::from_millis(100)).max(Duration::from_secs(5)),
+            max_elapsed: None,
+            max_retry_after: Duration::from_secs(60),
+            budget: None,
+            seed: None,
+        }
+    }
+
+    /// How many attempts are made at most, counting the first. At least 1.
+    pub fn max_attempts(self, attempts: u32) -> Self {
+        Self { max_attempts: attempts, ..self }
+    }
+
+    /// How long to pause before each further attempt.
+    pub fn backoff(self, backoff: impl Into<Backoff>) -> Self {
+        Self { backoff: backoff.into(), ..self }
+    }
+
+    /// Begins no pause that would end later than this after the first attempt started.
+    pub fn max_elapsed(self, max_elapsed: Duration) -> Self {
+        Self { max_elapsed: Some(max_elapsed), ..self }
+    }
+
+    /// The longest `Retry-After` that is waited for. If the upstream asks for more, the retry gives up at once.
+    pub fn max_retry_after(self, max_retry_after: Duration) -> Self {
+        Self { max_retry_after, ..self }
+    }
+
+    /// Pays for retries from `budget`. Give the same one to all policies that call the same upstream.
+    pub fn budget(self, budget: RetryBudget) -> Self {
+        Self { budget: Some(budget), ..self }
+    }
+
+    /// Draws the jitter from this seed, so that a test sees the same pauses each time.
+    pub fn seed(self, seed: u64) -> Self {
+        Self { seed: Some(seed), ..self }
+    }
+
+    #[cfg(feature = "http")]
+    pub(crate) const fn attempts(&self) -> u32 {
+        self.max_attempts
+    }
+
+    /// The policy. Unless [`budget`](Self::budget) was given one, each policy that is built has a budget of its own.
+    ///
+    /// # Errors
+    ///
+    /// If there is to be no attempt, a bound on time is zero, or the backoff contradicts itself.
+    pub fn build(self) -> Result<RetryPolicy, InvalidConfig> {
+        if self.max_attempts == 0 {
+            return Err(InvalidConfig::new("max_attempts", 0, "at least 1, the first attempt"));
+        }
+        self.backoff.validate_as("backoff")?;
+        if let Some(max_elapsed) = self.max_elapsed {
+            check_positive("max_elapsed", max_elapsed)?;
+        }
+        let numbers = Numbers {
+            max_attempts: self.max_attempts,
+            backoff: self.backoff,
+            max_elapsed: self.max_elapsed,
+            max_retry_after: self.max_retry_after,
+            budget: self.budget.unwrap_or_default(),
+        };
+        Ok(RetryPolicy::new(numbers, self.seed.map_or_else(rand::make_rng, SmallRng::seed_from_u64)))
+    }
+}

@@ -1,0 +1,68 @@
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use crate::attempts::Attempts;
+
+/// Decides what happens to responses: to one that will be retried, and to one that took several attempts.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not know how to discard a `{T}`",
+    label = "these rules do not know this response",
+    note = "for HTTP, use `Http`; its bodies must be `Send + 'static`"
+)]
+pub trait Discard<T> {
+    /// Discards a response that will be retried. The future runs while the retry pauses, and the next attempt waits for
+    /// its end. The default drops the response at once.
+    fn discard(&self, response: T) -> Option<Discarding> {
+        drop(response);
+        None
+    }
+
+    /// Notes in a response that is returned how many attempts it took, if it took more than one. The default does
+    /// nothing.
+    fn mark(&self, _response: &mut T, _attempts: &Attempts) {}
+}
+
+impl<C, T> Discard<T> for Arc<C>
+where
+    C: Discard<T> + ?Sized,
+{
+    fn discard(&self, response: T) -> Option<Discarding> {
+        (**self).discard(response)
+    }
+
+    fn mark(&self, response: &mut T, attempts: &Attempts) {
+        (**self).mark(response, attempts);
+    }
+}
+
+/// What remains to be done with a discarded response, such as reading its body to the end.
+///
+/// Dropped before it is ready, it drops the response.
+#[must_use = "futures do nothing unless you `.await` or poll them"]
+pub struct Discarding {
+    /// Locked by nobody: the lock makes it `Sync`.
+    future: Mutex<Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
+
+impl Discarding {
+    /// Runs `future` while the retry pauses.
+    pub fn new(future: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self { future: Mutex::new(Box::pin(future)) }
+    }
+}
+
+impl Future for Discarding {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.future.get_mut().unwrap_or_else(PoisonError::into_inner).as_mut().poll(cx)
+    }
+}
+
+impl fmt::Debug for Discarding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Discarding")
+    }
+}

@@ -1,0 +1,64 @@
+//! What responses mean and which requests may be repeated: one value, given to each layer that asks.
+//!
+//! Rules answer four questions, each a trait, and a layer bounds only those that it asks:
+//!
+//! | trait | question | asked by |
+//! |---|---|---|
+//! | [`Classify`] | What does this result say of the upstream? | breaker, retry, fallback |
+//! | [`Repeat`] | How harmful is it to send this request again? | retry, fallback to a service |
+//! | [`Replay`] | What does a further attempt send? | retry, fallback to a service |
+//! | [`Discard`] | What happens to a response that will be retried? | retry |
+//!
+//! Most programs implement none of them. For HTTP there are `Http` and `HttpRules` (feature `http`); for all else
+//! [`ErrorsOnly`], and [`rules_fn`] with a closure. [`Rules`] names all four at once, so that `Arc<dyn Rules<..>>` hides
+//! which rules there are.
+//!
+//! ```
+//! use windbreak::rules::{Classify, ErrorsOnly, Idempotency, Repeat};
+//! use windbreak::{Error, Verdict};
+//!
+//! let rules = ErrorsOnly.idempotent(|query: &&str| query.starts_with("SELECT"));
+//!
+//! assert_eq!(rules.idempotency(&"SELECT 1"), Idempotency::Idempotent);
+//! let failed: Error<&str> = Error::Service("connection reset");
+//! assert_eq!(rules.classify(Err::<&(), _>(&failed)), Verdict::UNKNOWN);
+//! ```
+//!
+//! A closure judges responses; rules can be shared and erased:
+//!
+//! ```
+//! use std::sync::Arc;
+//! use windbreak::rules::{Rules, rules_fn};
+//! use windbreak::{Error, Verdict};
+//!
+//! let rules = rules_fn(|result: Result<&u16, &Error<()>>| match result {
+//!     Ok(404) => Verdict::Declined,
+//!     Ok(_) => Verdict::Success,
+//!     Err(Error::Rejected(rejection)) => rejection.into(),
+//!     Err(_) => Verdict::UNKNOWN,
+//! });
+//! let erased: Arc<dyn Rules<String, u16, Error<()>> + Send + Sync> = Arc::new(rules);
+//! # let layer = windbreak::CircuitBreakerLayer::new(windbreak::Circuit::builder("any").build().unwrap(), erased);
+//! ```
+
+mod classify;
+mod discard;
+mod errors_only;
+mod replay;
+mod rules_fn;
+mod verdict;
+mod with;
+
+pub use classify::Classify;
+pub use discard::{Discard, Discarding};
+pub use errors_only::ErrorsOnly;
+pub use replay::{Idempotency, Repeat, Replay};
+pub use rules_fn::{RulesFn, rules_fn};
+pub use verdict::{Effect, Failure, Verdict};
+pub(crate) use with::rules_setters;
+pub use with::{WithCopy, WithIdempotency};
+
+/// All that rules can be asked. Every type that implements the four traits implements it.
+pub trait Rules<R, T, E>: Classify<T, E> + Replay<R> + Discard<T> {}
+
+impl<C, R, T, E> Rules<R, T, E> for C where C: Classify<T, E> + Replay<R> + Discard<T> {}

@@ -1,0 +1,90 @@
+use std::task::{Context, Poll};
+
+use http::Method;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::body::GuardBody;
+use super::future::ResponseFuture;
+use super::guard::Hold;
+use crate::bulkhead::BulkheadLayer;
+use crate::circuit_breaker::CircuitBreakerLayer;
+use crate::http::HttpRequest;
+use crate::macros::service_accessors;
+use crate::timeout::TimeoutLayer;
+
+/// Makes a layer hold on until the body of the response has ended. Made by `until_body_end()` of the layer.
+#[derive(Debug, Clone, Copy)]
+pub struct UntilBodyEndLayer<L> {
+    layer: L,
+}
+
+/// A service whose layer holds on until the body of the response has ended. Made by [`UntilBodyEndLayer`].
+#[derive(Debug, Clone, Copy)]
+pub struct UntilBodyEnd<S> {
+    inner: S,
+}
+
+impl BulkheadLayer {
+    /// Holds the permit until the body of the response has ended, or was dropped.
+    #[must_use]
+    pub const fn until_body_end(self) -> UntilBodyEndLayer<Self> {
+        UntilBodyEndLayer { layer: self }
+    }
+}
+
+impl<R> CircuitBreakerLayer<R> {
+    /// Records a call once the body of its response has ended: a body that breaks off is a failure, one that the caller
+    /// drops is a success, and the time that the body takes is part of the call, without the time in which the caller did
+    /// not read. A response whose head is a failure is recorded at once.
+    #[must_use]
+    pub const fn until_body_end(self) -> UntilBodyEndLayer<Self> {
+        UntilBodyEndLayer { layer: self }
+    }
+}
+
+impl TimeoutLayer {
+    /// Bounds the body of the response too, whether the upstream is slow to send it or the caller to read it. When the
+    /// timeout elapses the body is dropped, and its reader gets an `io::Error` of kind `TimedOut` that holds the
+    /// [`Rejection`](crate::Rejection). Not for streams that are meant to go on.
+    #[must_use]
+    pub const fn until_body_end(self) -> UntilBodyEndLayer<Self> {
+        UntilBodyEndLayer { layer: self }
+    }
+}
+
+impl<S, L> Layer<S> for UntilBodyEndLayer<L>
+where
+    L: Layer<S>,
+{
+    type Service = UntilBodyEnd<L::Service>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        UntilBodyEnd { inner: self.layer.layer(inner) }
+    }
+}
+
+service_accessors!(UntilBodyEnd<S>);
+
+impl<S, R, F> Service<R> for UntilBodyEnd<S>
+where
+    S: Service<R, Future = F>,
+    R: HttpRequest,
+    F: Hold + Future<Output = Result<S::Response, S::Error>>,
+    S::Response: GuardBody<F::Guard>,
+{
+    type Response = <S::Response as GuardBody<F::Guard>>::Guarded;
+    type Error = S::Error;
+    type Future = ResponseFuture<F>;
+
+    #[inline]
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    #[inline]
+    fn call(&mut self, request: R) -> Self::Future {
+        let is_head = request.method() == Method::HEAD;
+        ResponseFuture::new(self.inner.call(request), is_head)
+    }
+}
