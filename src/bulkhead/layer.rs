@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use tower_layer::Layer;
 
+use super::queueing::Queueing;
 use super::semaphore::Semaphore;
 use super::service::Bulkhead;
 use crate::config::InvalidConfig;
@@ -13,13 +14,6 @@ use crate::config::InvalidConfig;
 pub struct BulkheadLayer {
     semaphore: Semaphore,
     queueing: Queueing,
-}
-
-/// Who may queue, and for how long.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Queueing {
-    pub(super) max_wait: Duration,
-    pub(super) max_queue: usize,
 }
 
 impl BulkheadLayer {

@@ -50,6 +50,7 @@
 
 mod future;
 mod layer;
+mod queueing;
 mod semaphore;
 mod service;
 

@@ -3,7 +3,7 @@ use std::task::{Context, Poll};
 use tower_service::Service;
 
 use super::future::ResponseFuture;
-use super::layer::Queueing;
+use super::queueing::Queueing;
 use super::semaphore::Semaphore;
 use crate::error::{Rejectable, Rejection};
 use crate::macros::service_accessors;

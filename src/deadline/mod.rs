@@ -6,5 +6,5 @@ mod waited;
 
 pub use scope::deadline;
 pub(crate) use scope::{Scope, deadline_in, end_of};
-pub(crate) use timer::Timer;
+pub(crate) use timer::{Timer, poll_sleep};
 pub(crate) use waited::{measure_waits, report_wait};

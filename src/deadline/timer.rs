@@ -61,6 +61,6 @@ impl Timer {
 /// Unconstrained, because what is waited for may use up the task's budget on every poll, and a timer that is never asked
 /// never elapses. But if the task had no budget to begin with, what is waited for may be there and not show; then the
 /// timer has none either, so that both are asked again on the task's next turn.
-fn poll_sleep(sleep: Pin<&mut Sleep>, cx: &mut Context<'_>, had_budget: bool) -> Poll<()> {
+pub(crate) fn poll_sleep(sleep: Pin<&mut Sleep>, cx: &mut Context<'_>, had_budget: bool) -> Poll<()> {
     if had_budget { pin!(unconstrained(sleep)).poll(cx) } else { sleep.poll(cx) }
 }

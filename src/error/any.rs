@@ -8,11 +8,12 @@ use crate::attempts::Attempts;
 /// The error of a stack: a rejection by one of its layers, or the error of the service at the bottom.
 ///
 /// [`service`](Self::service), [`rejection`](Self::rejection) and the methods named `is_..` see through
-/// [`Retried`](Self::Retried); matching on the variants does not.
+/// [`Retried`](Self::Retried), and so does `==`, which compares what failed and not what was tried; matching on the
+/// variants does not.
 ///
 /// `Display` is the client's own for an error of the service, and a short name for a rejection, whose sentence is the
 /// [`source`](StdError::source): a report of the whole chain says everything once.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Error<E> {
     /// A layer answered instead of the service.
     Rejected(Rejection),
@@ -23,7 +24,7 @@ pub enum Error<E> {
 }
 
 /// The error of the last of several attempts, and what was tried.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Retried<E> {
     /// Boxed, so that an `Error` is no larger for it.
     inner: Box<(Error<E>, Attempts)>,
@@ -125,6 +126,14 @@ impl<E> Error<E> {
         }
     }
 }
+
+impl<E: PartialEq> PartialEq for Error<E> {
+    fn eq(&self, other: &Self) -> bool {
+        (self.service(), self.rejection()) == (other.service(), other.rejection())
+    }
+}
+
+impl<E: Eq> Eq for Error<E> {}
 
 impl<E> From<Rejection> for Error<E> {
     fn from(rejection: Rejection) -> Self {

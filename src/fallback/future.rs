@@ -7,7 +7,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::handler::Handler;
-use super::layer::Shared;
+use super::shared::Shared;
 use crate::rules::{Classify, Verdict};
 
 pin_project! {

@@ -4,6 +4,7 @@ use tower_layer::Layer;
 
 use super::handler::{AsyncFunction, Function, OtherService, Value, When};
 use super::service::Fallback;
+use super::shared::Shared;
 
 /// Returns a substitute response when everything below it failed.
 ///
@@ -12,12 +13,6 @@ use super::service::Fallback;
 #[derive(Debug)]
 pub struct FallbackLayer<R, H> {
     shared: Arc<Shared<R, H>>,
-}
-
-#[derive(Debug)]
-pub(super) struct Shared<R, H> {
-    pub(super) rules: R,
-    pub(super) handler: H,
 }
 
 impl<R, T> FallbackLayer<R, Value<T>> {

@@ -46,6 +46,7 @@ mod future;
 mod handler;
 mod layer;
 mod service;
+mod shared;
 
 pub use future::ResponseFuture;
 pub use layer::FallbackLayer;

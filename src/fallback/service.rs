@@ -5,7 +5,7 @@ use tower_service::Service;
 
 use super::future::ResponseFuture;
 use super::handler::Handler;
-use super::layer::Shared;
+use super::shared::Shared;
 use crate::macros::service_accessors;
 use crate::rules::Classify;
 

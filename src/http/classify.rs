@@ -3,10 +3,10 @@ use std::error::Error as StdError;
 
 use http::{HeaderMap, StatusCode};
 
-use super::Http;
 use super::effect::{effect_of, is_of_reqwest};
 use super::message::HttpResponse;
 use super::retry_after::retry_after;
+use super::rules::Http;
 use super::rules::HttpRules;
 use crate::error::{Error, Rejectable};
 use crate::rules::{Classify, Effect, Failure, Verdict};

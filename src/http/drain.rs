@@ -6,8 +6,7 @@ use http::Response;
 use http_body::Body;
 use pin_project_lite::pin_project;
 
-use super::Http;
-use super::rules::HttpRules;
+use super::rules::{Http, HttpRules};
 use crate::attempts::Attempts;
 use crate::deadline::{Timer, end_of};
 use crate::rules::{Discard, Discarding};

@@ -136,6 +136,7 @@ mod classify;
 mod drain;
 mod effect;
 pub mod idempotency_key;
+mod keys;
 mod message;
 mod replay;
 #[cfg(feature = "reqwest")]
@@ -146,15 +147,5 @@ mod rules;
 pub use classify::HttpError;
 pub use drain::Drain;
 pub use message::{HttpRequest, HttpResponse, authority};
-pub use rules::HttpRules;
-
-/// Knows what status codes, methods and the errors of HTTP clients mean.
-///
-/// A [`Classify`](crate::classify::Classify) for `http::Response` and `reqwest::Response`, and a
-/// [`Replay`](crate::classify::Replay) for `http::Request` and `reqwest::Request`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Http;
-
-/// How often a request was sent before: an extension of `http::Request` on each attempt after the first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ResendCount(pub u32);
+pub use replay::ResendCount;
+pub use rules::{Http, HttpRules};

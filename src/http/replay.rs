@@ -1,25 +1,13 @@
 use http::{HeaderName, HeaderValue, Request};
 
+use super::keys::{IDEMPOTENCY_KEY, idempotency};
 use super::message::HttpRequest;
-use super::rules::HttpRules;
-use super::{Http, ResendCount};
+use super::rules::{Http, HttpRules};
 use crate::rules::{Idempotency, Repeat, Replay};
 
-/// The request header by which a server recognises a request it has seen before
-/// (IETF draft `draft-ietf-httpapi-idempotency-key-header`).
-pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-
-pub(super) fn idempotency(request: &dyn HttpRequest, header: &HeaderName) -> Idempotency {
-    if request.method().is_safe() {
-        Idempotency::Safe
-    } else if request.method().is_idempotent() {
-        Idempotency::Idempotent
-    } else if request.headers().contains_key(header) {
-        Idempotency::Keyed
-    } else {
-        Idempotency::NotIdempotent
-    }
-}
+/// How often a request was sent before: an extension of `http::Request` on each attempt after the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ResendCount(pub u32);
 
 fn number(request: &mut dyn HttpRequest, resends: u32, header: Option<&HeaderName>) {
     if let Some(extensions) = request.extensions_mut() {
@@ -40,7 +28,7 @@ impl<R: HttpRequest> Repeat<R> for Http {
 impl<R: HttpRequest> Repeat<R> for HttpRules {
     #[inline]
     fn idempotency(&self, request: &R) -> Idempotency {
-        self.idempotency_of(request)
+        idempotency(request, &self.idempotency_header)
     }
 }
 

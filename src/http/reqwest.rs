@@ -1,7 +1,7 @@
 use http::{Extensions, HeaderMap, Method, StatusCode};
 use reqwest::{Request, Response};
 
-use super::{HttpRequest, HttpResponse};
+use super::message::{HttpRequest, HttpResponse};
 
 impl HttpRequest for Request {
     fn method(&self) -> &Method {

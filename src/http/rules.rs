@@ -3,13 +3,18 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, StatusCode};
 
-use super::Http;
 use super::drain::Drain;
-use super::message::HttpRequest;
-use super::replay::IDEMPOTENCY_KEY;
-use crate::rules::{Idempotency, Verdict, rules_setters};
+use super::keys::IDEMPOTENCY_KEY;
+use crate::rules::{Verdict, rules_setters};
 
 type ClassifyWith = dyn Fn(StatusCode, &HeaderMap) -> Option<Verdict> + Send + Sync;
+
+/// Knows what status codes, methods and the errors of HTTP clients mean.
+///
+/// It judges `http::Response` and `reqwest::Response`, and knows and copies `http::Request` and `reqwest::Request`. The
+/// tables of [the module](super) say how. [`Http::builder`] changes the rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Http;
 
 /// [`Http`] with rules of your own. Made by [`Http::builder`]; it needs no `build()`.
 ///
@@ -123,10 +128,6 @@ impl HttpRules {
     pub fn drain(mut self, drain: Drain) -> Self {
         self.drain = drain;
         self
-    }
-
-    pub(super) fn idempotency_of(&self, request: &dyn HttpRequest) -> Idempotency {
-        super::replay::idempotency(request, &self.idempotency_header)
     }
 }
 

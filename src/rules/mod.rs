@@ -55,6 +55,7 @@ pub use errors_only::ErrorsOnly;
 pub use replay::{Idempotency, Repeat, Replay};
 pub use rules_fn::{RulesFn, rules_fn};
 pub use verdict::{Effect, Failure, Verdict};
+#[cfg(feature = "http")]
 pub(crate) use with::rules_setters;
 pub use with::{WithCopy, WithIdempotency};
 

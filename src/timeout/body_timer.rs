@@ -1,9 +1,10 @@
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::deadline::poll_sleep;
 use crate::error::Rejection;
 use crate::until_body_end::{Guard, Sealed};
 
@@ -30,15 +31,15 @@ impl Guard for BodyTimer {
 
     fn fail(self) {}
 
-    /// Asks the clock each time: a body that is always ready, or whose reader is slow, ends too.
-    fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<Rejection> {
+    fn is_over(&self) -> Option<Rejection> {
+        let is_over = self.deadline.is_some_and(|deadline| Instant::now() > deadline);
+        is_over.then(|| Rejection::timeout(self.limit))
+    }
+
+    fn poll_over(&mut self, cx: &mut Context<'_>, had_budget: bool) -> Poll<Rejection> {
         let Some(deadline) = self.deadline else { return Poll::Pending };
-        if Instant::now() < deadline {
-            // Unconstrained: the budget is the body's.
-            let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-            let sleep = std::pin::pin!(tokio::task::coop::unconstrained(sleep));
-            std::task::ready!(sleep.poll(cx));
-        }
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        ready!(poll_sleep(sleep.as_mut(), cx, had_budget));
         Poll::Ready(Rejection::timeout(self.limit))
     }
 }

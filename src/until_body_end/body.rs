@@ -1,14 +1,16 @@
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use http::header::{CONTENT_LENGTH, HeaderMap};
 use http::{Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
+use tokio::task::coop::has_budget_remaining;
 use tokio::time::Instant;
 
 use super::guard::Guard;
+use crate::error::Rejection;
 
 /// Boxed error, as tower has it.
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -117,6 +119,16 @@ impl<B: Body, G: Guard> GuardedBody<B, G> {
     }
 }
 
+impl<B: Body, G: Guard> GuardedBody<B, G> {
+    /// Drops the body. An error is its last frame.
+    fn break_off<T>(self: Pin<&mut Self>, rejection: Rejection) -> Poll<Option<Result<T, BoxError>>> {
+        let mut this = self.project();
+        this.guard.settle(G::fail);
+        this.body.set(None);
+        Poll::Ready(Some(Err(io::Error::new(io::ErrorKind::TimedOut, rejection).into())))
+    }
+}
+
 impl<B, G> Body for GuardedBody<B, G>
 where
     B: Body,
@@ -126,20 +138,23 @@ where
     type Data = B::Data;
     type Error = BoxError;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, BoxError>>> {
-        let mut this = self.project();
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, BoxError>>> {
+        let mut this = self.as_mut().project();
         if let Some(guard) = &mut this.guard.0 {
             if let Some(since) = this.unread_since.take() {
                 guard.exclude(since.elapsed());
             }
-            if let Poll::Ready(rejection) = guard.poll_expired(cx) {
-                this.guard.settle(G::fail);
-                this.body.set(None);
-                return Poll::Ready(Some(Err(io::Error::new(io::ErrorKind::TimedOut, rejection).into())));
+            if let Some(rejection) = guard.is_over() {
+                return self.break_off(rejection);
             }
         }
+        let had_budget = has_budget_remaining();
         let Some(mut body) = this.body.as_mut().as_pin_mut() else { return Poll::Ready(None) };
-        let frame = std::task::ready!(body.as_mut().poll_frame(cx));
+        let Poll::Ready(frame) = body.as_mut().poll_frame(cx) else {
+            let Some(guard) = &mut this.guard.0 else { return Poll::Pending };
+            let rejection = ready!(guard.poll_over(cx, had_budget));
+            return self.break_off(rejection);
+        };
         match &frame {
             None => this.guard.settle(G::complete),
             Some(Err(_)) => this.guard.settle(G::fail),

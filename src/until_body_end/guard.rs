@@ -12,8 +12,14 @@ pub trait Guard: Sealed + Unpin {
     /// It broke off with an error.
     fn fail(self);
 
-    /// Whether its time is up: asked before the body is read. `Pending` wakes the task when it is.
-    fn poll_expired(&mut self, _cx: &mut Context<'_>) -> Poll<Rejection> {
+    /// Whether its time is up. Asked before the body is read, so that a body that is always ready ends too.
+    fn is_over(&self) -> Option<Rejection> {
+        None
+    }
+
+    /// The same, asked while the body makes its reader wait: `Pending` wakes the task when the time is up. `had_budget`
+    /// says whether the task had any of its cooperative budget left when it asked the body.
+    fn poll_over(&mut self, _cx: &mut Context<'_>, _had_budget: bool) -> Poll<Rejection> {
         Poll::Pending
     }
 

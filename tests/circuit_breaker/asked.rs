@@ -5,7 +5,7 @@ use windbreak::backoff::{Backoff, Jitter};
 use windbreak::{Effect, Failure};
 
 fn asks_for(wait: Duration) -> Verdict {
-    Verdict::Failure(Failure::new(Effect::None).retry_after(wait))
+    Verdict::Failure(Failure::new(Effect::NotApplied).retry_after(wait))
 }
 
 #[tokio::test(start_paused = true)]

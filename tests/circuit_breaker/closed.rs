@@ -141,7 +141,7 @@ async fn slow_successes_alone_open_it_at_their_own_ratio() {
         answer_after(&circuit, 2 * SECOND, Verdict::Success).await;
     }
     assert_eq!(circuit.state(), State::Closed);
-    answer_after(&circuit, 2 * SECOND, Verdict::Refused).await;
+    answer_after(&circuit, 2 * SECOND, Verdict::Declined).await;
     assert_eq!(circuit.state(), State::Open);
     assert_eq!(circuit.snapshot().tally, tally(4, 0, 3));
 }
@@ -198,7 +198,7 @@ async fn each_call_is_timed_from_its_own_admission() {
 #[tokio::test(start_paused = true)]
 async fn refused_is_recorded_as_a_success() {
     let circuit = Circuit::builder("callee").count_window(4).failure_ratio(0.75).build().unwrap();
-    for verdict in [failure(), Verdict::Refused, failure(), Verdict::Refused] {
+    for verdict in [failure(), Verdict::Declined, failure(), Verdict::Declined] {
         admitted(&circuit).record(verdict);
     }
     assert_eq!(circuit.snapshot().tally, tally(4, 2, 0));

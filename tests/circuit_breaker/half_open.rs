@@ -101,7 +101,7 @@ async fn the_minimum_of_calls_does_not_hold_for_probes() {
 #[tokio::test(start_paused = true)]
 async fn a_refusing_probe_speaks_for_the_callee() {
     let (circuit, probe) = half_open(two_strikes()).await;
-    probe.record(Verdict::Refused);
+    probe.record(Verdict::Declined);
     assert_eq!(circuit.state(), State::Closed);
 }
 

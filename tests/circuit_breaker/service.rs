@@ -245,7 +245,7 @@ async fn a_classifier_of_ones_own_decides() {
     let circuit = two_strikes().count_window(4).build().unwrap();
     let layer = CircuitBreakerLayer::new(circuit.clone()).classify(|result: Result<&u16, &Error<()>>| match result {
         Ok(500..) => failure(),
-        Ok(400..500) => Verdict::Refused,
+        Ok(400..500) => Verdict::Declined,
         Ok(_) => Verdict::Success,
         Err(_) => Verdict::Ignored,
     });

@@ -5,6 +5,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
+use windbreak::rules::ErrorsOnly;
 
 use allocation_counter::measure;
 use tokio::runtime::{Builder, Runtime};
@@ -85,8 +86,8 @@ fn circuit() -> CircuitBuilder {
     Circuit::builder("callee")
 }
 
-fn breaker(circuit: CircuitBuilder) -> CircuitBreakerLayer {
-    CircuitBreakerLayer::new(circuit.build().expect("valid"))
+fn breaker(circuit: CircuitBuilder) -> CircuitBreakerLayer<ErrorsOnly> {
+    CircuitBreakerLayer::new(circuit.build().expect("valid"), ErrorsOnly)
 }
 
 #[test]
@@ -97,8 +98,8 @@ fn the_meter_sees_a_boxed_future() {
 
 #[test]
 fn a_fallback_that_is_not_needed_is_free() {
-    assert_free(&FallbackLayer::value("instead"));
-    assert_free(&FallbackLayer::service(service_fn(|()| Reply { pends: false })));
+    assert_free(&FallbackLayer::value("instead", ErrorsOnly));
+    assert_free(&FallbackLayer::service(service_fn(|()| Reply { pends: false }), ErrorsOnly));
 }
 
 #[test]
@@ -108,8 +109,8 @@ fn a_timeout_is_free() {
 
 #[test]
 fn a_retry_that_is_not_needed_is_free() {
-    assert_free(&RetryLayer::new(RetryPolicy::builder().build().unwrap()));
-    assert_free(&RetryLayer::new(RetryPolicy::builder().max_elapsed(LIMIT).build().unwrap()));
+    assert_free(&RetryLayer::new(RetryPolicy::builder().build().unwrap(), ErrorsOnly));
+    assert_free(&RetryLayer::new(RetryPolicy::builder().max_elapsed(LIMIT).build().unwrap(), ErrorsOnly));
 }
 
 #[test]
@@ -133,9 +134,9 @@ fn a_bulkhead_with_room_is_free() {
 fn all_five_are_free() {
     for circuit in [circuit(), circuit().slow_calls(LIMIT, 0.5), circuit().time_window(LIMIT).slow_calls(LIMIT, 0.5)] {
         let stack = ServiceBuilder::new()
-            .layer(FallbackLayer::value("instead"))
+            .layer(FallbackLayer::value("instead", ErrorsOnly))
             .layer(TimeoutLayer::new(LIMIT))
-            .layer(RetryLayer::new(RetryPolicy::builder().build().unwrap()))
+            .layer(RetryLayer::new(RetryPolicy::builder().build().unwrap(), ErrorsOnly))
             .layer(breaker(circuit))
             .layer(BulkheadLayer::new(64).unwrap())
             .layer(TimeoutLayer::new(LIMIT))
@@ -154,8 +155,8 @@ fn a_rejection_by_an_open_circuit_is_free() {
             open.open_for(LIMIT);
         }
         let mut stack = ServiceBuilder::new()
-            .layer(RetryLayer::new(RetryPolicy::builder().build().unwrap()))
-            .layer(CircuitBreakerLayer::new(open.clone()))
+            .layer(RetryLayer::new(RetryPolicy::builder().build().unwrap(), ErrorsOnly))
+            .layer(CircuitBreakerLayer::new(open.clone(), ErrorsOnly))
             .service_fn(|()| Reply { pends: false });
         let is_open = |answer: &Answer| answer.as_ref().is_err_and(Error::is_circuit_open);
         assert_eq!(allocations(&mut stack, is_open), 0);

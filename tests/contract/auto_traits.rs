@@ -9,9 +9,10 @@ use std::time::Duration;
 use tower::util::{BoxCloneService, BoxCloneSyncService, BoxService};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use windbreak::backoff::{Backoff, Delays, Jitter};
-use windbreak::bulkhead::Places;
+use windbreak::bulkhead::Semaphore;
 use windbreak::circuit_breaker::{CircuitBuilder, Permit, Snapshot, State};
 use windbreak::retry::{RetryBudget, RetryPolicyBuilder};
+use windbreak::rules::{ErrorsOnly, rules_fn};
 use windbreak::window::{CountWindow, TimeWindow};
 use windbreak::{
     BulkheadLayer, Circuit, CircuitBreakerLayer, Error, FallbackLayer, InvalidConfig, Rejection, RetryLayer,
@@ -43,12 +44,16 @@ fn inner() -> Inner {
     service_fn(|request| std::future::ready(Ok(request)))
 }
 
-fn retry() -> RetryLayer {
-    RetryLayer::new(RetryPolicy::builder().build().expect("valid"))
+fn retry() -> RetryLayer<ErrorsOnly> {
+    RetryLayer::new(RetryPolicy::builder().build().expect("valid"), ErrorsOnly)
 }
 
-fn breaker() -> CircuitBreakerLayer {
-    CircuitBreakerLayer::new(Circuit::builder("callee").build().expect("valid"))
+fn breaker() -> CircuitBreakerLayer<ErrorsOnly> {
+    CircuitBreakerLayer::new(circuit(), ErrorsOnly)
+}
+
+fn circuit() -> Circuit {
+    Circuit::builder("upstream").build().expect("valid")
 }
 
 fn bulkhead() -> BulkheadLayer {
@@ -57,14 +62,17 @@ fn bulkhead() -> BulkheadLayer {
 
 #[test]
 fn layers_services_and_futures_are_shareable() {
-    layer_is_shareable(&FallbackLayer::value(String::new()));
-    layer_is_shareable(&FallbackLayer::function(|answer: Answer| answer));
-    layer_is_shareable(&FallbackLayer::async_function(|answer: Answer| async { answer }));
-    layer_is_shareable(&FallbackLayer::service(inner()));
+    layer_is_shareable(&FallbackLayer::value(String::new(), ErrorsOnly));
+    layer_is_shareable(&FallbackLayer::function(|answer: Answer| answer, ErrorsOnly));
+    layer_is_shareable(&FallbackLayer::async_function(|answer: Answer| async { answer }, ErrorsOnly));
+    layer_is_shareable(&FallbackLayer::service(inner(), ErrorsOnly));
     layer_is_shareable(&TimeoutLayer::new(Duration::from_secs(1)));
     layer_is_shareable(&retry());
     layer_is_shareable(&breaker());
-    layer_is_shareable(&breaker().classify(|_: Result<&String, &Error<std::io::Error>>| Verdict::Success));
+    layer_is_shareable(&CircuitBreakerLayer::new(
+        circuit(),
+        rules_fn(|_: Result<&String, &Error<std::io::Error>>| Verdict::Success),
+    ));
     layer_is_shareable(&bulkhead());
     layer_is_shareable(&ServiceBuilder::new().layer(retry()).layer(breaker()).layer(bulkhead()).into_inner());
 }
@@ -76,7 +84,7 @@ fn handles_policies_and_numbers_are_shareable() {
     clonable::<Snapshot>();
     clonable::<State>();
     shareable::<Permit>();
-    clonable::<Places>();
+    clonable::<Semaphore>();
     clonable::<RetryPolicy>();
     clonable::<RetryPolicyBuilder>();
     clonable::<RetryBudget>();
@@ -95,7 +103,7 @@ fn handles_policies_and_numbers_are_shareable() {
 fn a_service_need_not_be_shareable() {
     let inner = service_fn(|()| async { Ok::<_, Error<()>>(Rc::new(RefCell::new(()))) });
     let answer = ServiceBuilder::new()
-        .layer(FallbackLayer::function(|result| result))
+        .layer(FallbackLayer::function(|result| result, ErrorsOnly))
         .layer(TimeoutLayer::new(Duration::from_secs(1)))
         .layer(retry())
         .layer(breaker())
@@ -108,7 +116,7 @@ fn a_service_need_not_be_shareable() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stack_of_all_five_runs_on_many_threads() {
     let client = ServiceBuilder::new()
-        .layer(FallbackLayer::service(inner()))
+        .layer(FallbackLayer::service(inner(), ErrorsOnly))
         .layer(TimeoutLayer::new(Duration::from_secs(60)))
         .layer(retry())
         .layer(breaker())

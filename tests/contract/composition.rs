@@ -1,14 +1,15 @@
 //! The layers on top of each other: in the documented order, in every other, and over every kind of error.
 
+use crate::support::{AllIdempotent, all_idempotent};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
+use windbreak::rules::ErrorsOnly;
 
 use tokio::time::{Instant, sleep};
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt, service_fn};
 use windbreak::circuit_breaker::State;
 use windbreak::error::Rejectable;
-use windbreak::fallback::Value;
 use windbreak::{
     BulkheadLayer, Circuit, CircuitBreakerLayer, Error, FallbackLayer, Rejection, RetryLayer, RetryPolicy, TimeoutLayer,
 };
@@ -46,9 +47,9 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-fn retry(attempts: u32) -> RetryLayer {
-    let policy = RetryPolicy::builder().max_attempts(attempts).backoff(seconds(1)).assume_idempotent(true);
-    RetryLayer::new(policy.build().expect("valid"))
+fn retry(attempts: u32) -> RetryLayer<AllIdempotent<Please>> {
+    let policy = RetryPolicy::builder().max_attempts(attempts).backoff(seconds(1));
+    RetryLayer::new(policy.build().expect("valid"), all_idempotent())
 }
 
 /// Opens at the fourth failure in a row.
@@ -90,7 +91,7 @@ impl Parts {
         ServiceBuilder::new()
             .layer(timeout(total))
             .layer(retry(attempts))
-            .layer(CircuitBreakerLayer::new(self.circuit.clone()))
+            .layer(CircuitBreakerLayer::new(self.circuit.clone(), ErrorsOnly))
             .layer(self.bulkhead.clone())
             .layer(timeout(2))
             .map_err(Error::Service)
@@ -101,7 +102,8 @@ impl Parts {
 #[tokio::test(start_paused = true)]
 async fn the_error_of_the_documented_stack_is_flat() {
     let parts = Parts::new();
-    let stack = ServiceBuilder::new().layer(FallbackLayer::function(|result| result)).service(parts.stack(60, 2));
+    let stack =
+        ServiceBuilder::new().layer(FallbackLayer::function(|result| result, ErrorsOnly)).service(parts.stack(60, 2));
     // The type, said out loud: however many layers, one `Error` around the client's own.
     let answer: Result<&'static str, Error<ClientError>> = stack.clone().oneshot(Please::Answer).await;
     assert_eq!(answer, Ok("answer"));
@@ -164,7 +166,7 @@ async fn the_breaker_does_not_count_a_full_bulkhead() {
 #[tokio::test(start_paused = true)]
 async fn a_total_timeout_cancels_and_gives_the_places_back() {
     let parts = Parts { bulkhead: bulkhead(1).max_wait(seconds(60)), ..Parts::new() };
-    let places = parts.bulkhead.places();
+    let places = parts.bulkhead.semaphore();
     let stack = parts.stack(1, 3);
     let start = Instant::now();
     let in_flight = tokio::spawn(stack.clone().oneshot(Please::Hang));
@@ -193,7 +195,7 @@ async fn a_pause_that_a_total_timeout_would_end_is_not_begun() {
 #[tokio::test(start_paused = true)]
 async fn a_fallback_answers_for_every_layer_below() {
     let parts = Parts { bulkhead: bulkhead(1), ..Parts::new() };
-    let stack = ServiceBuilder::new().layer(FallbackLayer::value("instead")).service(parts.stack(1, 1));
+    let stack = ServiceBuilder::new().layer(FallbackLayer::value("instead", ErrorsOnly)).service(parts.stack(1, 1));
     assert_eq!(stack.clone().oneshot(Please::Answer).await, Ok("answer"));
     assert_eq!(stack.clone().oneshot(Please::Fail).await, Ok("instead"));
     let hung = tokio::spawn(stack.clone().oneshot(Please::Hang));
@@ -206,17 +208,15 @@ async fn a_fallback_answers_for_every_layer_below() {
 
 #[tokio::test(start_paused = true)]
 async fn every_pair_of_layers_composes_in_either_order() {
-    fn fallback() -> FallbackLayer<Value<&'static str>> {
-        FallbackLayer::value("instead")
-    }
+    let fallback = || FallbackLayer::value("instead", ErrorsOnly);
     fn timeout() -> TimeoutLayer {
         TimeoutLayer::new(seconds(60))
     }
-    fn retry() -> RetryLayer {
+    fn retry() -> RetryLayer<AllIdempotent<Please>> {
         self::retry(3)
     }
-    fn breaker() -> CircuitBreakerLayer {
-        CircuitBreakerLayer::new(circuit())
+    fn breaker() -> CircuitBreakerLayer<ErrorsOnly> {
+        CircuitBreakerLayer::new(circuit(), ErrorsOnly)
     }
     fn bulkhead() -> BulkheadLayer {
         self::bulkhead(1)
@@ -262,7 +262,7 @@ async fn a_stack_may_carry_boxed_errors() {
     let stack = ServiceBuilder::new()
         .layer(timeout(60))
         .layer(retry(2))
-        .layer(CircuitBreakerLayer::new(circuit.clone()))
+        .layer(CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly))
         .layer(bulkhead(1))
         .layer(timeout(2))
         .map_err(BoxError::from)
@@ -305,7 +305,7 @@ async fn a_stack_may_carry_errors_of_the_users_own() {
     let stack = ServiceBuilder::new()
         .layer(timeout(60))
         .layer(retry(2))
-        .layer(CircuitBreakerLayer::new(circuit.clone()))
+        .layer(CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly))
         .layer(bulkhead(1))
         .layer(timeout(2))
         .map_err(AppError::Client)

@@ -1,5 +1,8 @@
 //! The contract of tower, and of giving everything back, held by every layer.
 
+#[path = "../support/mod.rs"]
+mod support;
+
 mod allocations;
 mod architecture;
 mod auto_traits;

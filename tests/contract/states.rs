@@ -1,11 +1,13 @@
 //! The states that only some layers have: each is reached, the future dropped, and everything is back.
 
+use crate::support::all_safe;
 use std::time::Duration;
+use windbreak::rules::ErrorsOnly;
 
 use tokio::time::advance;
 use tokio_test::{assert_pending, assert_ready, task};
 use tower::Service;
-use windbreak::bulkhead::Places;
+use windbreak::bulkhead::Semaphore;
 use windbreak::circuit_breaker::State;
 use windbreak::{BulkheadLayer, CircuitBreakerLayer, Error, FallbackLayer};
 
@@ -82,10 +84,10 @@ async fn second_attempt(subject: &mut Subject, readiness: Readiness) -> Call {
 // Bulkhead.
 
 /// A bulkhead of one place, which the first of the two calls has; the second one queues.
-fn one_in_flight_and_one_queued() -> (Subject, Places, Call, Call) {
+fn one_in_flight_and_one_queued() -> (Subject, Semaphore, Call, Call) {
     let layer = BulkheadLayer::new(1).expect("valid").max_wait(Duration::from_secs(60));
-    let places = layer.places();
-    let at_rest = layer.places();
+    let places = layer.semaphore();
+    let at_rest = layer.semaphore();
     let mut subject = Subject::new(layer, move || (at_rest.in_flight(), at_rest.queued()) == (0, 0));
     subject.callee.set_fate(Fate::Pends);
     let mut in_flight = subject.call();
@@ -169,7 +171,7 @@ async fn a_request_that_queued_in_vain_has_given_everything_back() {
 #[tokio::test(start_paused = true)]
 async fn a_rejection_of_the_bulkhead_holds_nothing() {
     let layer = BulkheadLayer::new(1).expect("valid");
-    let places = layer.places();
+    let places = layer.semaphore();
     let mut subject = Subject::new(layer, move || places.in_flight() == 0);
     subject.callee.set_fate(Fate::Pends);
     let in_flight = subject.call();
@@ -221,7 +223,7 @@ async fn a_rejection_by_an_open_circuit_touches_nothing() {
 async fn a_service_polled_while_open_is_not_called_once_closed() {
     let circuit = half_open(1).1;
     circuit.force_open();
-    let mut subject = Subject::new(CircuitBreakerLayer::new(circuit.clone()), || true);
+    let mut subject = Subject::new(CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly), || true);
     subject.assert_ready();
     circuit.reset();
     let mut refused = task::spawn(subject.service.call(subject.request.clone()));
@@ -279,7 +281,7 @@ async fn a_fallback_whose_other_service_is_broken_answers_its_error() {
 /// A callee that fails, with another one to fall back on.
 fn failing_with_a_fallback() -> (Subject, Control) {
     let other = Control::default();
-    let layer = FallbackLayer::service(other.callee());
+    let layer = FallbackLayer::service(other.callee(), all_safe());
     let seen = other.clone();
     let subject = Subject::new(layer, move || (seen.instances(), seen.futures()) == (1, 0));
     subject.callee.set_fate(Fate::Fails);
@@ -291,7 +293,7 @@ fn failing_with_a_fallback() -> (Subject, Control) {
 #[tokio::test(start_paused = true)]
 async fn a_bulkhead_gives_its_place_back_during_the_pause_of_a_retry_above_it() {
     let bulkhead = BulkheadLayer::new(1).expect("valid");
-    let places = bulkhead.places();
+    let places = bulkhead.semaphore();
     let stack = tower::ServiceBuilder::new().layer(retry_layer()).layer(bulkhead).into_inner();
     let mut subject = Subject::new(stack, || true);
     subject.callee.set_fate(Fate::Fails);

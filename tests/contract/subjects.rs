@@ -9,10 +9,13 @@ use tower::layer::Layer;
 use tower::util::BoxCloneService;
 use tower::{Service, ServiceBuilder, ServiceExt};
 use windbreak::circuit_breaker::State;
+use windbreak::rules::ErrorsOnly;
 use windbreak::{
     BulkheadLayer, Circuit, CircuitBreakerLayer, Error, FallbackLayer, PerKeyLayer, RetryLayer, RetryPolicy,
     TimeoutLayer,
 };
+
+use crate::support::{AllIdempotent, all_idempotent, all_safe};
 
 use super::callee::{Answer, Callee, Control, Fate, Request};
 
@@ -76,12 +79,12 @@ impl Subject {
 }
 
 pub(crate) fn fallback_to_a_value() -> Subject {
-    Subject::new(FallbackLayer::value("instead"), || true)
+    Subject::new(FallbackLayer::value("instead", ErrorsOnly), || true)
 }
 
 pub(crate) fn fallback_to_a_service() -> Subject {
     let other = Control::default();
-    let layer = FallbackLayer::service(other.callee());
+    let layer = FallbackLayer::service(other.callee(), all_safe());
     Subject::new(layer, move || (other.instances(), other.futures()) == (1, 0))
 }
 
@@ -96,7 +99,7 @@ pub(crate) fn retry() -> Subject {
 /// Closed, it lends nothing.
 pub(crate) fn circuit_breaker() -> Subject {
     let circuit = Circuit::builder("callee").build().expect("valid");
-    Subject::new(CircuitBreakerLayer::new(circuit), || true)
+    Subject::new(CircuitBreakerLayer::new(circuit, ErrorsOnly), || true)
 }
 
 /// Half-open from the first request on, which is the only probe.
@@ -108,30 +111,30 @@ pub(crate) fn circuit_breaker_half_open() -> Subject {
 
 pub(crate) fn bulkhead() -> Subject {
     let layer = BulkheadLayer::new(1).expect("valid");
-    let places = layer.places();
+    let places = layer.semaphore();
     Subject::new(layer, move || places.in_flight() == 0)
 }
 
 pub(crate) fn bulkhead_with_a_queue() -> Subject {
     let layer = BulkheadLayer::new(1).expect("valid").max_wait(LONG);
-    let places = layer.places();
+    let places = layer.semaphore();
     Subject::new(layer, move || places.in_flight() == 0 && places.queued() == 0)
 }
 
 /// A key is known only when a request comes, so its layer is asked after that.
 pub(crate) fn per_key() -> Subject {
     let bulkhead = BulkheadLayer::new(1).expect("valid");
-    let places = bulkhead.places();
+    let places = bulkhead.semaphore();
     let layer = PerKeyLayer::new(8, |_: &Request| "host", move |_: &&str| bulkhead.clone()).expect("valid");
     Subject::new(layer, move || places.in_flight() == 0)
 }
 
 pub(crate) fn all_five() -> Subject {
     let bulkhead = BulkheadLayer::new(1).expect("valid").max_wait(LONG);
-    let places = bulkhead.places();
+    let places = bulkhead.semaphore();
     let (breaker, circuit) = half_open(1);
     let stack = ServiceBuilder::new()
-        .layer(FallbackLayer::function(|result| result))
+        .layer(FallbackLayer::function(|result| result, ErrorsOnly))
         .layer(TimeoutLayer::new(LONG))
         .layer(retry_layer())
         .layer(breaker)
@@ -145,14 +148,14 @@ pub(crate) fn all_five() -> Subject {
 }
 
 /// Two attempts, a second apart.
-pub(crate) fn retry_layer() -> RetryLayer {
-    let policy = RetryPolicy::builder().max_attempts(2).backoff(Duration::from_secs(1)).assume_idempotent(true);
-    RetryLayer::new(policy.build().expect("valid"))
+pub(crate) fn retry_layer() -> RetryLayer<AllIdempotent<Request>> {
+    let policy = RetryPolicy::builder().max_attempts(2).backoff(Duration::from_secs(1));
+    RetryLayer::new(policy.build().expect("valid"), all_idempotent())
 }
 
 /// A circuit whose wait is over, so that its next request is a probe.
-pub(crate) fn half_open(probes: usize) -> (CircuitBreakerLayer, Circuit) {
+pub(crate) fn half_open(probes: usize) -> (CircuitBreakerLayer<ErrorsOnly>, Circuit) {
     let circuit = Circuit::builder("callee").probes(probes).probe_timeout(LONG).build().expect("valid");
     circuit.open_for(Duration::ZERO);
-    (CircuitBreakerLayer::new(circuit.clone()), circuit)
+    (CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly), circuit)
 }

@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::{Instant, sleep};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt as _};
-use windbreak::bulkhead::Places;
+use windbreak::bulkhead::Semaphore;
 use windbreak::circuit_breaker::State;
 use windbreak::http::Http;
 use windbreak::window::Tally;
@@ -142,7 +142,7 @@ where
 
 #[tokio::test]
 async fn a_place_is_held_until_the_end_of_the_body() {
-    async fn check<C, R>(client: C, get: fn(&str) -> R, fed: &Fed, places: &Places)
+    async fn check<C, R>(client: C, get: fn(&str) -> R, fed: &Fed, places: &Semaphore)
     where
         C: Service<R, Response: Answer, Error: fmt::Debug> + Clone,
     {
@@ -187,7 +187,7 @@ async fn a_place_is_held_until_the_end_of_the_body() {
 
     let fed = Fed::new().await;
     let layer = BulkheadLayer::new(1).unwrap().until_body_end();
-    let places = layer.places();
+    let places = layer.semaphore();
     each_client!(layer.clone(), |client, get| check(client, get, &fed, &places).await);
 }
 
@@ -206,7 +206,7 @@ async fn an_answer_without_a_body_gives_its_place_back_at_once() {
         }
     }
 
-    async fn check<C, R>(client: C, request: impl Fn(&'static str) -> R, places: &Places)
+    async fn check<C, R>(client: C, request: impl Fn(&'static str) -> R, places: &Semaphore)
     where
         C: Service<R, Response: Answer, Error: fmt::Debug> + Clone,
     {
@@ -218,7 +218,7 @@ async fn an_answer_without_a_body_gives_its_place_back_at_once() {
     }
 
     let layer = BulkheadLayer::new(1).unwrap().until_body_end();
-    let places = layer.places();
+    let places = layer.semaphore();
     let server = Server::raw(script).await;
     each_client!(layer.clone(), |client, get| {
         let request = |path| {
@@ -242,7 +242,7 @@ async fn an_answer_without_a_body_gives_its_place_back_at_once() {
 
 #[tokio::test]
 async fn to_the_head_three_places_carry_ten_bodies() {
-    async fn check<C, R>(client: C, get: fn(&str) -> R, places: &Places)
+    async fn check<C, R>(client: C, get: fn(&str) -> R, places: &Semaphore)
     where
         C: Service<R, Response: Answer, Error: fmt::Debug> + Clone,
     {
@@ -265,13 +265,13 @@ async fn to_the_head_three_places_carry_ten_bodies() {
     }
 
     let layer = BulkheadLayer::new(3).unwrap();
-    let places = layer.places();
+    let places = layer.semaphore();
     each_client!(layer.clone(), |client, get| check(client, get, &places).await);
 }
 
 #[tokio::test]
 async fn an_answer_that_is_drained_gives_its_place_back_before_the_next_attempt() {
-    async fn check<C, R>(client: C, get: fn(&str) -> R, places: &Places)
+    async fn check<C, R>(client: C, get: fn(&str) -> R, places: &Semaphore)
     where
         C: Service<R, Response: Answer, Error: fmt::Debug> + Clone,
     {
@@ -292,7 +292,7 @@ async fn an_answer_that_is_drained_gives_its_place_back_before_the_next_attempt(
     }
 
     let bulkhead = BulkheadLayer::new(1).unwrap().until_body_end();
-    let places = bulkhead.places();
+    let places = bulkhead.semaphore();
     let policy = RetryPolicy::http().backoff(Duration::from_millis(20)).build().unwrap();
     let stack = || ServiceBuilder::new().layer(RetryLayer::new(policy.clone())).layer(bulkhead.clone()).into_inner();
     each_client!(stack(), |client, get| check(client, get, &places).await);
@@ -374,7 +374,7 @@ async fn a_call_is_judged_by_how_its_body_ends() {
 
     let fed = Fed::new().await;
     let circuit = circuit();
-    let layer = CircuitBreakerLayer::new(circuit.clone()).classify(Http).until_body_end();
+    let layer = CircuitBreakerLayer::new(circuit.clone(), Http).until_body_end();
     each_client!(layer.clone(), |client, get| check(client, get, &fed, &circuit).await);
 }
 
@@ -382,7 +382,7 @@ async fn a_call_is_judged_by_how_its_body_ends() {
 async fn to_the_head_a_body_that_breaks_off_is_not_judged() {
     let fed = Fed::new().await;
     let circuit = circuit();
-    let client = under(CircuitBreakerLayer::new(circuit.clone()).classify(Http), hyper_client(Version::Http1));
+    let client = under(CircuitBreakerLayer::new(circuit.clone(), Http), hyper_client(Version::Http1));
     fed.feed([Piece::Send(HEAD), HELLO]);
     let mut answer = client.clone().oneshot(hyper_get(&fed.server.url("/"))).await.unwrap();
     assert_eq!(tally(&circuit), (1, 0, 0));
@@ -444,7 +444,7 @@ async fn one_retry_after_pauses_all_callers_for_as_long_as_it_says() {
     }
 
     let circuit = Circuit::builder("busy").probes(1).open_on_retry_after(Duration::from_secs(5)).build().unwrap();
-    let layer = CircuitBreakerLayer::new(circuit.clone()).classify(Http);
+    let layer = CircuitBreakerLayer::new(circuit.clone(), Http);
     each_client!(layer.clone(), |client, get| check(client, get, &circuit).await);
     each_client!(layer.clone().until_body_end(), |client, get| check(client, get, &circuit).await);
 }
@@ -458,7 +458,7 @@ async fn a_retry_after_pauses_no_longer_than_it_may() {
     })
     .await;
     let circuit = Circuit::builder("busy").open_on_retry_after(Duration::from_millis(200)).build().unwrap();
-    let client = under(CircuitBreakerLayer::new(circuit).classify(Http), hyper_client(Version::Http1));
+    let client = under(CircuitBreakerLayer::new(circuit, Http), hyper_client(Version::Http1));
     client.clone().oneshot(hyper_get(&server.url("/"))).await.unwrap();
     let error = client.clone().oneshot(hyper_get(&server.url("/"))).await.unwrap_err();
     assert!(error.retry_after().unwrap() <= Duration::from_millis(200), "{error:?}");
@@ -511,7 +511,7 @@ async fn a_timeout_breaks_a_slow_body_off_and_the_rejection_can_be_found() {
 
 #[tokio::test]
 async fn a_body_that_times_out_fails_in_the_breaker_and_leaves_the_bulkhead() {
-    async fn check<C, R>(client: C, get: fn(&str) -> R, fed: &Fed, circuit: &Circuit, places: &Places)
+    async fn check<C, R>(client: C, get: fn(&str) -> R, fed: &Fed, circuit: &Circuit, places: &Semaphore)
     where
         C: Service<R, Response: Answer, Error: fmt::Debug> + Clone,
     {
@@ -529,10 +529,10 @@ async fn a_body_that_times_out_fails_in_the_breaker_and_leaves_the_bulkhead() {
     let fed = Fed::new().await;
     let circuit = Circuit::builder("bodies").build().unwrap();
     let bulkhead = BulkheadLayer::new(1).unwrap().until_body_end();
-    let places = bulkhead.places();
+    let places = bulkhead.semaphore();
     let stack = || {
         ServiceBuilder::new()
-            .layer(CircuitBreakerLayer::new(circuit.clone()).classify(Http).until_body_end())
+            .layer(CircuitBreakerLayer::new(circuit.clone(), Http).until_body_end())
             .layer(bulkhead.clone())
             .layer(TimeoutLayer::new(Duration::from_millis(300)).until_body_end())
             .into_inner()
@@ -546,7 +546,7 @@ async fn a_body_that_times_out_fails_in_the_breaker_and_leaves_the_bulkhead() {
 macro_rules! all_three {
     () => {
         ServiceBuilder::new()
-            .layer(CircuitBreakerLayer::new(circuit()).classify(Http).until_body_end())
+            .layer(CircuitBreakerLayer::new(circuit(), Http).until_body_end())
             .layer(BulkheadLayer::new(8).unwrap().until_body_end())
             .layer(TimeoutLayer::new(Duration::from_secs(5)).until_body_end())
             .into_inner()
@@ -656,7 +656,7 @@ async fn a_connection_can_still_be_upgraded() {
     })
     .await;
     let bulkhead = BulkheadLayer::new(1).unwrap().until_body_end();
-    let places = bulkhead.places();
+    let places = bulkhead.semaphore();
     let stack = || ServiceBuilder::new().layer(bulkhead.clone()).layer(all_three!()).into_inner();
 
     let mut get = hyper_get(&server.url("/"));

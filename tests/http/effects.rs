@@ -18,15 +18,15 @@ use hyper_util::rt::TokioExecutor;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
-use windbreak::classify::Classify;
 use windbreak::http::{Http, HttpResponse};
+use windbreak::rules::Classify;
 use windbreak::{Effect, Error, Failure, Verdict};
 
 use crate::support::http::{
     Peer, Server, Version, answer, dead_address, direct_builder, direct_client, header, hyper_client, reqwest_client,
 };
 
-const NONE: Verdict = Verdict::Failure(Failure::new(Effect::None));
+const NONE: Verdict = Verdict::Failure(Failure::new(Effect::NotApplied));
 const UNKNOWN: Verdict = Verdict::Failure(Failure::new(Effect::Unknown));
 
 const RETRY_AFTER: (&str, &str) = ("retry-after", "7");
@@ -114,25 +114,25 @@ async fn every_status_is_judged_as_the_table_says() {
         (200, &[][..], Verdict::Success),
         (204, &[], Verdict::Success),
         (304, &[], Verdict::Success),
-        (400, &[], Verdict::Refused),
-        (404, &[], Verdict::Refused),
-        (404, &[RETRY_AFTER], Verdict::Refused),
+        (400, &[], Verdict::Declined),
+        (404, &[], Verdict::Declined),
+        (404, &[RETRY_AFTER], Verdict::Declined),
         (408, &[], UNKNOWN),
-        (409, &[], Verdict::InProgress { retry_after: None }),
-        (409, &[RETRY_AFTER], Verdict::InProgress { retry_after: Some(Duration::from_secs(7)) }),
+        (409, &[], Verdict::in_progress(None)),
+        (409, &[RETRY_AFTER], Verdict::in_progress(Some(Duration::from_secs(7)))),
         (421, &[], NONE),
-        (422, &[], Verdict::Refused),
+        (422, &[], Verdict::Declined),
         (425, &[], NONE),
         (429, &[], NONE),
-        (429, &[RETRY_AFTER], later(Effect::None)),
-        (429, &[("retry-after-ms", "7000")], later(Effect::None)),
+        (429, &[RETRY_AFTER], later(Effect::NotApplied)),
+        (429, &[("retry-after-ms", "7000")], later(Effect::NotApplied)),
         (500, &[], UNKNOWN),
         (500, &[RETRY_AFTER], later(Effect::Unknown)),
         (501, &[], UNKNOWN),
         (502, &[], UNKNOWN),
         (503, &[], UNKNOWN),
         (503, &[("retry-after", "soon")], UNKNOWN),
-        (503, &[RETRY_AFTER], later(Effect::None)),
+        (503, &[RETRY_AFTER], later(Effect::NotApplied)),
         (504, &[], UNKNOWN),
         (504, &[RETRY_AFTER], later(Effect::Unknown)),
     ] {
@@ -172,7 +172,7 @@ async fn what_reqwest_says_proves_nothing_until_it_is_known_to_follow_no_redirec
         assert_eq!(Http.answer(&response), later(Effect::Unknown), "{status}");
         let result = Ok::<_, Error<reqwest::Error>>(response);
         assert_eq!(Http.classify(result.as_ref()), later(Effect::Unknown), "{status}");
-        assert_eq!(table.classify(result.as_ref()), later(Effect::None), "{status}");
+        assert_eq!(table.classify(result.as_ref()), later(Effect::NotApplied), "{status}");
         assert_eq!(table.error_type(result.as_ref()), status.to_string());
     }
 

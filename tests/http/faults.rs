@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use tokio::task::JoinSet;
 use tower::{Service, ServiceBuilder, ServiceExt as _, service_fn};
-use windbreak::http::{CustomHttp, Drain, Http};
+use windbreak::http::{Drain, Http, HttpRules};
 use windbreak::retry::{RetryBudget, RetryPolicyBuilder};
 use windbreak::{Error, RetryLayer, RetryPolicy, TimeoutLayer};
 
@@ -251,7 +251,7 @@ async fn hyper_sends_no_post_twice_that_may_have_been_acted_upon() {
 }
 
 /// The storm through reqwest. Returns how many POSTs without a key were repeated, and how many redirects were followed.
-async fn reqwest_storm(client: reqwest::Client, rules: CustomHttp) -> (usize, usize) {
+async fn reqwest_storm(client: reqwest::Client, rules: HttpRules) -> (usize, usize) {
     let (targets, book) = targets().await;
     let aim = Arc::clone(&targets);
     let retry = policy().classify(rules.clone()).replay(rules.resend_header(X_RESEND));

@@ -79,7 +79,7 @@ async fn a_dead_host_opens_no_circuit_but_its_own() {
             PerKeyLayer::new(16, authority::<$request>, move |host: &String| {
                 seen.lock().unwrap().insert(host.clone());
                 ServiceBuilder::new()
-                    .layer(CircuitBreakerLayer::new(rules.sibling(host.as_str())).classify(Http))
+                    .layer(CircuitBreakerLayer::new(rules.sibling(host.as_str()), Http))
                     .layer(bulkhead.sibling())
                     .into_inner()
             })
@@ -175,7 +175,7 @@ async fn the_standard_stack_protects_while_the_server_is_away_and_recovers_when_
             sleep(Duration::from_millis(20)).await;
         }
         assert_eq!((stack.circuit().state(), back.requests()), (State::Closed, 1));
-        assert_eq!(stack.places().in_flight(), 0);
+        assert_eq!(stack.semaphore().in_flight(), 0);
         drop(client);
         back.is_left_alone().await;
     }
@@ -237,7 +237,7 @@ async fn the_standard_stack_bounds_what_a_silent_server_costs() {
     assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
     assert_eq!(errors.iter().filter(|error| error.is_bulkhead_full()).count(), 4, "{errors:?}");
     assert_eq!(errors.iter().filter(|error| error.is_timeout()).count(), 4, "{errors:?}");
-    assert_eq!(stack.places().in_flight(), 0);
+    assert_eq!(stack.semaphore().in_flight(), 0);
     drop(client);
     server.is_left_alone().await;
 }

@@ -16,10 +16,10 @@ use tokio::time::Instant;
 use tower::{ServiceBuilder, ServiceExt as _, service_fn};
 use tracing::field::{Field, Visit};
 use tracing::span;
-use windbreak::classify::{Classify, Replay};
 use windbreak::http::idempotency_key::IdempotencyKeyLayer;
-use windbreak::http::{CustomHttp, Drain, Http, ResendCount};
+use windbreak::http::{Drain, Http, HttpRules, ResendCount};
 use windbreak::retry::{Attempts, RetryBudget, RetryPolicyBuilder};
+use windbreak::rules::{Classify, Replay};
 use windbreak::{Error, RetryLayer, RetryPolicy, TimeoutLayer};
 
 use crate::support::http::{Peer, Server, Version, answer, dead_address, direct_client, hyper_client, reqwest_client};
@@ -31,7 +31,7 @@ fn policy() -> RetryPolicyBuilder<Http, Http, Drain> {
 }
 
 /// The rules for a reqwest that follows no redirects.
-fn direct() -> CustomHttp {
+fn direct() -> HttpRules {
     Http::builder().without_redirects()
 }
 

@@ -4,11 +4,11 @@ use std::io;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode};
-use windbreak::classify::{Classify, Replay};
-use windbreak::http::{CustomHttp, Http, HttpRequest, ResendCount};
+use windbreak::http::{Http, HttpRequest, HttpRules, ResendCount};
+use windbreak::rules::{Classify, Replay};
 use windbreak::{Effect, Error, Failure, Verdict};
 
-const NONE: Verdict = Verdict::Failure(Failure::new(Effect::None));
+const NONE: Verdict = Verdict::Failure(Failure::new(Effect::NotApplied));
 const UNKNOWN: Verdict = Verdict::Failure(Failure::new(Effect::Unknown));
 
 const X_TOKEN: HeaderName = HeaderName::from_static("x-token");
@@ -47,7 +47,7 @@ fn a_function_of_ones_own_is_asked_first_and_the_other_rules_where_it_says_nothi
     assert_eq!(judge(&rules, 200, &[("x-degraded", "yes")]), Verdict::Ignored);
     assert_eq!(judge(&rules, 200, &[]), Verdict::Success);
     assert_eq!(judge(&rules, 418, &[]), NONE);
-    assert_eq!(judge(&rules, 404, &[]), Verdict::Refused);
+    assert_eq!(judge(&rules, 404, &[]), Verdict::Declined);
     assert_eq!(judge(&rules, 429, &[]), NONE);
     // What it says stands, whatever the client.
     assert_eq!((judge_reqwest(&rules, 418), judge_reqwest(&rules, 429)), (NONE, UNKNOWN));
@@ -60,7 +60,7 @@ fn a_function_of_ones_own_is_asked_first_and_the_other_rules_where_it_says_nothi
 
 #[test]
 fn errors_are_judged_as_ever() {
-    let rules = Http::builder().retry_statuses([StatusCode::OK]).classify_with(|_, _| Some(Verdict::Refused));
+    let rules = Http::builder().retry_statuses([StatusCode::OK]).classify_with(|_, _| Some(Verdict::Declined));
     let judge = |error: Error<io::Error>| {
         let result = Err::<&Answer, _>(&error);
         assert_eq!(rules.error_type(result), Http.error_type(result));
@@ -76,25 +76,25 @@ fn the_statuses_on_the_list_are_failures_and_the_others_are_not() {
     for (status, expected) in [
         (200, Verdict::Success),
         (302, Verdict::Success),
-        (400, Verdict::Refused),
+        (400, Verdict::Declined),
         (404, UNKNOWN),
-        (408, Verdict::Refused),
-        (409, Verdict::Refused),
-        (425, Verdict::Refused),
+        (408, Verdict::Declined),
+        (409, Verdict::Declined),
+        (425, Verdict::Declined),
         (429, NONE),
-        (500, Verdict::Refused),
+        (500, Verdict::Declined),
         (502, UNKNOWN),
         (503, UNKNOWN),
-        (504, Verdict::Refused),
+        (504, Verdict::Declined),
     ] {
         assert_eq!(judge(&rules, status, &[]), expected, "{status}");
     }
     let later = |effect| Verdict::Failure(Failure::new(effect).retry_after(Duration::from_secs(7)));
     assert_eq!(judge(&rules, 404, &[("retry-after", "7")]), later(Effect::Unknown));
-    assert_eq!(judge(&rules, 503, &[("retry-after", "7")]), later(Effect::None));
+    assert_eq!(judge(&rules, 503, &[("retry-after", "7")]), later(Effect::NotApplied));
     assert_eq!(judge_reqwest(&rules, 429), UNKNOWN);
     assert_eq!(judge_reqwest(&rules.without_redirects(), 429), NONE);
-    assert_eq!(judge(&Http::builder().retry_statuses([]), 503, &[]), Verdict::Refused);
+    assert_eq!(judge(&Http::builder().retry_statuses([]), 503, &[]), Verdict::Declined);
 }
 
 /// An order with this header, for either client.
@@ -105,9 +105,9 @@ fn order(header: &HeaderName) -> (Request<&'static str>, reqwest::Request) {
 
 #[test]
 fn a_request_is_known_by_the_header_of_ones_own() {
-    fn knows<R>(rules: &CustomHttp, order: &R) -> bool
+    fn knows<R>(rules: &HttpRules, order: &R) -> bool
     where
-        CustomHttp: Replay<R>,
+        HttpRules: Replay<R>,
     {
         assert_eq!(rules.is_keyed(order), rules.is_idempotent(order));
         rules.is_keyed(order)
@@ -128,9 +128,9 @@ fn a_request_is_known_by_the_header_of_ones_own() {
 
 #[test]
 fn an_attempt_carries_its_number_in_the_header_of_ones_own() {
-    fn sent<R: HttpRequest>(rules: &CustomHttp, mut request: R) -> Vec<Option<String>>
+    fn sent<R: HttpRequest>(rules: &HttpRules, mut request: R) -> Vec<Option<String>>
     where
-        CustomHttp: Replay<R>,
+        HttpRules: Replay<R>,
     {
         let number = |request: &R| Some(request.headers().get(X_RESEND)?.to_str().expect("digits").to_owned());
         let first = number(&request);
@@ -170,7 +170,7 @@ fn no_setter_undoes_another() {
     let (mut hyper, _) = order(&X_TOKEN);
     assert!(first.is_keyed(&hyper) && last.is_keyed(&hyper));
     assert_eq!((judge(&first, 418, &[]), judge(&last, 418, &[])), (NONE, NONE));
-    assert_eq!((judge(&first, 500, &[]), judge(&last, 500, &[])), (Verdict::Refused, Verdict::Refused));
+    assert_eq!((judge(&first, 500, &[]), judge(&last, 500, &[])), (Verdict::Declined, Verdict::Declined));
     first.number(&mut hyper, 1);
     assert_eq!(hyper.headers()[X_RESEND], "1");
     last.number(&mut hyper, 2);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::{HeaderName, Request, Response, StatusCode};
 use tower::{Layer as _, ServiceBuilder, ServiceExt as _, service_fn};
 use windbreak::Error;
-use windbreak::http::{CustomHttp, Http, Standard, StandardBuilder};
+use windbreak::http::{Http, HttpRules, Standard, StandardBuilder};
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -22,7 +22,7 @@ fn error(change: impl FnOnce(StandardBuilder) -> StandardBuilder) -> String {
 fn the_defaults_agree_with_one_another() {
     let standard = Standard::builder("callee").build().unwrap();
     assert_eq!(standard.circuit().name(), "callee");
-    assert_eq!(standard.places().limit(), 64);
+    assert_eq!(standard.semaphore().limit(), 64);
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn what_is_right_at_the_bound_is_accepted() {
 }
 
 /// Asks a teapot for coffee. Returns how often it was asked, and how many of these calls the circuit took for failures.
-async fn asked(stack: &Standard<CustomHttp>, request: Request<()>) -> (u64, u64) {
+async fn asked(stack: &Standard<HttpRules>, request: Request<()>) -> (u64, u64) {
     let calls = Arc::new(AtomicU64::new(0));
     let count = Arc::clone(&calls);
     let teapot = service_fn(move |_: Request<()>| {

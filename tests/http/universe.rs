@@ -20,14 +20,14 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{sleep, timeout};
 use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
-use windbreak::classify::Classify;
-use windbreak::http::{CustomHttp, Http};
+use windbreak::http::{Http, HttpRules};
 use windbreak::retry::RetryBudget;
+use windbreak::rules::Classify;
 use windbreak::{
     BulkheadLayer, Circuit, CircuitBreakerLayer, Effect, Error, Failure, RetryLayer, RetryPolicy, TimeoutLayer, Verdict,
 };
 
-const NO_EFFECT: Verdict = Verdict::Failure(Failure::new(Effect::None));
+const NO_EFFECT: Verdict = Verdict::Failure(Failure::new(Effect::NotApplied));
 const UNKNOWN_EFFECT: Verdict = Verdict::Failure(Failure::new(Effect::Unknown));
 
 /// A server on a port of its own, which remembers the bodies it was sent.
@@ -121,7 +121,7 @@ fn reqwest_builder() -> reqwest::ClientBuilder {
 }
 
 /// Right for hyper, and for reqwest as it is built here.
-fn rules() -> CustomHttp {
+fn rules() -> HttpRules {
     Http::builder().without_redirects()
 }
 
@@ -141,7 +141,7 @@ fn hyper_get(address: impl std::fmt::Display) -> Request<Full<Bytes>> {
 async fn verdict<S, R, E>(client: S, request: R) -> Verdict
 where
     S: Service<R, Error = Error<E>>,
-    CustomHttp: Classify<S::Response, Error<E>>,
+    HttpRules: Classify<S::Response, Error<E>>,
 {
     let result = client.oneshot(request).await;
     rules().classify(result.as_ref())
@@ -160,8 +160,8 @@ fn expected(code: u16) -> Verdict {
     match code {
         421 | 425 | 429 => NO_EFFECT,
         408 | 500..=599 => UNKNOWN_EFFECT,
-        409 => Verdict::InProgress { retry_after: None },
-        400..=499 => Verdict::Refused,
+        409 => Verdict::in_progress(None),
+        400..=499 => Verdict::Declined,
         _ => Verdict::Success,
     }
 }
@@ -182,14 +182,16 @@ async fn every_status_is_judged_as_the_table_says() {
 #[tokio::test]
 async fn a_server_that_says_when_to_come_back_did_not_act_if_it_was_unavailable() {
     let asked = Some(Duration::from_secs(7));
-    for (code, effect) in [(503, Effect::None), (429, Effect::None), (500, Effect::Unknown), (408, Effect::Unknown)] {
+    for (code, effect) in
+        [(503, Effect::NotApplied), (429, Effect::NotApplied), (500, Effect::Unknown), (408, Effect::Unknown)]
+    {
         let server = Server::start(move |_| header(status(code), "retry-after", "7"));
         let mut failure = Failure::new(effect);
         failure.retry_after = asked;
         assert_eq!(both_verdicts(server.address).await, [Verdict::Failure(failure); 2], "{code}");
     }
     let server = Server::start(|_| header(status(409), "retry-after", "7"));
-    assert_eq!(both_verdicts(server.address).await, [Verdict::InProgress { retry_after: asked }; 2]);
+    assert_eq!(both_verdicts(server.address).await, [Verdict::in_progress(asked); 2]);
 }
 
 #[tokio::test]
@@ -365,7 +367,7 @@ async fn every_other_rejection_of_ours_is_ignored() {
 }
 
 /// So many attempts at the most, 5 ms apart.
-fn retry(max_attempts: u32) -> RetryLayer<CustomHttp, CustomHttp> {
+fn retry(max_attempts: u32) -> RetryLayer<HttpRules, HttpRules> {
     let policy = RetryPolicy::builder().max_attempts(max_attempts).backoff(millis(5)).classify(rules()).replay(rules());
     RetryLayer::new(policy.budget(RetryBudget::unlimited()).build().expect("the policy is valid"))
 }

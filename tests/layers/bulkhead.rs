@@ -4,13 +4,13 @@ use std::future::pending;
 use std::time::Duration;
 
 use crate::support::{Late, millis, secs, starved_at_first};
+use http::{Request, Response};
 use http_body_util::BodyExt as _;
-use hyper::Response;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, advance, sleep};
 use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
-use windbreak::bulkhead::Places;
+use windbreak::bulkhead::Semaphore;
 use windbreak::{BulkheadLayer, Rejection};
 
 type Error = windbreak::Error<&'static str>;
@@ -31,7 +31,7 @@ fn call<C: Service<oneshot::Receiver<u32>> + Clone>(client: &C) -> (oneshot::Sen
     (end, task::spawn(client.clone().call(request)))
 }
 
-fn numbers(places: &Places) -> (usize, usize) {
+fn numbers(places: &Semaphore) -> (usize, usize) {
     (places.in_flight(), places.queued())
 }
 
@@ -43,11 +43,11 @@ async fn the_65th_request_is_rejected_at_once() {
     for (_, response) in &mut under_way {
         assert_pending!(response.poll());
     }
-    assert_eq!(numbers(&layer.places()), (64, 0));
+    assert_eq!(numbers(&layer.semaphore()), (64, 0));
     let error = assert_ready_err!(call(&client).1.poll());
     assert!(matches!(error, Error::Rejected(Rejection::BulkheadFull { limit: 64, .. })));
     assert!(error.is_bulkhead_full());
-    assert_eq!(error.to_string(), "bulkhead is full: 64 requests are in flight");
+    assert_eq!(error.rejection().unwrap().to_string(), "the limit of 64 requests in flight is reached");
 }
 
 #[tokio::test(start_paused = true)]
@@ -58,7 +58,7 @@ async fn an_answer_gives_the_place_back_before_its_future_is_dropped() {
     assert_pending!(response.poll());
     end.send(7).unwrap();
     assert_eq!(assert_ready_ok!(response.poll()), 7);
-    assert_eq!(numbers(&layer.places()), (0, 0));
+    assert_eq!(numbers(&layer.semaphore()), (0, 0));
     assert_pending!(call(&client).1.poll());
 }
 
@@ -69,7 +69,7 @@ async fn an_error_gives_the_place_back() {
     let (end, mut response) = call(&client);
     drop(end);
     assert_eq!(assert_ready_err!(response.poll()), Error::Service("hung up"));
-    assert_eq!(numbers(&layer.places()), (0, 0));
+    assert_eq!(numbers(&layer.semaphore()), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -77,13 +77,13 @@ async fn a_dropped_request_gives_its_place_back_polled_or_not() {
     let layer = BulkheadLayer::new(1).unwrap();
     let client = client(&layer);
     let (_, never_polled) = call(&client);
-    assert_eq!(numbers(&layer.places()), (1, 0));
+    assert_eq!(numbers(&layer.semaphore()), (1, 0));
     drop(never_polled);
-    assert_eq!(numbers(&layer.places()), (0, 0));
+    assert_eq!(numbers(&layer.semaphore()), (0, 0));
     let (_end, mut polled) = call(&client);
     assert_pending!(polled.poll());
     drop(polled);
-    assert_eq!(numbers(&layer.places()), (0, 0));
+    assert_eq!(numbers(&layer.semaphore()), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -95,7 +95,7 @@ async fn a_panic_in_the_inner_future_gives_the_place_back() {
         Ok::<_, Error>(())
     }));
     assert!(tokio::spawn(client.oneshot(())).await.unwrap_err().is_panic());
-    assert_eq!(numbers(&layer.places()), (0, 0));
+    assert_eq!(numbers(&layer.semaphore()), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -106,16 +106,16 @@ async fn a_panic_in_the_inner_call_gives_the_place_back_queued_or_not() {
         pending::<Result<(), Error>>()
     }));
     assert!(tokio::spawn(panics.clone().oneshot(())).await.unwrap_err().is_panic());
-    assert_eq!(numbers(&layer.places()), (0, 0));
+    assert_eq!(numbers(&layer.semaphore()), (0, 0));
 
     let (end, mut in_flight) = call(&client(&layer));
     let queued = tokio::spawn(panics.oneshot(()));
     tokio::task::yield_now().await;
-    assert_eq!(numbers(&layer.places()), (1, 1));
+    assert_eq!(numbers(&layer.semaphore()), (1, 1));
     end.send(7).unwrap();
     assert_ready_ok!(in_flight.poll());
     assert!(queued.await.unwrap_err().is_panic());
-    assert_eq!(numbers(&layer.places()), (0, 0));
+    assert_eq!(numbers(&layer.semaphore()), (0, 0));
 }
 
 /// False, which the compiler does not know.
@@ -128,7 +128,7 @@ async fn an_idle_clone_that_was_polled_ready_holds_no_place() {
     let layer = BulkheadLayer::new(1).unwrap();
     let mut idle = client(&layer);
     idle.ready().await.unwrap();
-    assert_eq!(numbers(&layer.places()), (0, 0));
+    assert_eq!(numbers(&layer.semaphore()), (0, 0));
     let busy = client(&layer);
     assert_pending!(call(&busy).1.poll());
 }
@@ -150,7 +150,7 @@ async fn requests_are_let_in_in_the_order_in_which_they_were_called() {
     for (_, response) in calls.iter_mut().rev() {
         assert_pending!(response.poll());
     }
-    assert_eq!(numbers(&layer.places()), (1, 4));
+    assert_eq!(numbers(&layer.semaphore()), (1, 4));
     while !calls.is_empty() {
         for (_, behind) in &mut calls[1..] {
             assert!(!behind.is_woken());
@@ -162,7 +162,7 @@ async fn requests_are_let_in_in_the_order_in_which_they_were_called() {
             assert!(next.is_woken());
             assert_pending!(next.poll());
         }
-        assert_eq!(numbers(&layer.places()), (calls.len().min(1), calls.len().saturating_sub(1)));
+        assert_eq!(numbers(&layer.semaphore()), (calls.len().min(1), calls.len().saturating_sub(1)));
     }
 }
 
@@ -210,7 +210,7 @@ async fn by_default_as_many_may_wait_as_come() {
     let layer = BulkheadLayer::new(1).unwrap().max_wait(secs(10));
     let client = client(&layer);
     let _calls: Vec<_> = (0..10_001).map(|_| call(&client)).collect();
-    assert_eq!(numbers(&layer.places()), (1, 10_000));
+    assert_eq!(numbers(&layer.semaphore()), (1, 10_000));
 }
 
 #[tokio::test(start_paused = true)]
@@ -225,8 +225,8 @@ async fn to_wait_in_vain_is_another_rejection_than_to_find_the_bulkhead_full() {
     let Error::Rejected(Rejection::BulkheadTimeout { limit: 1, max_wait, .. }) = error else { panic!("{error:?}") };
     assert_eq!(max_wait, millis(100));
     assert!(error.is_bulkhead_full() && !error.is_timeout());
-    assert_eq!(error.to_string(), "bulkhead is full: 1 requests are in flight, and none ended within 100ms");
-    assert_eq!(numbers(&layer.places()), (1, 0));
+    assert_eq!(error.rejection().unwrap().to_string(), "the limit of 1 request in flight was reached for 100ms");
+    assert_eq!(numbers(&layer.semaphore()), (1, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -290,7 +290,7 @@ async fn to_drop_a_queued_request_leaves_the_queue() {
     assert_pending!(leaves.poll());
     assert_pending!(stays.poll());
     drop(leaves);
-    assert_eq!(numbers(&layer.places()), (1, 1));
+    assert_eq!(numbers(&layer.semaphore()), (1, 1));
     drop(in_flight);
     end.send(7).unwrap();
     assert_eq!(assert_ready_ok!(stays.poll()), 7);
@@ -311,13 +311,13 @@ async fn a_place_given_to_a_request_that_is_dropped_goes_to_the_next() {
     assert!(next.is_woken());
     end.send(7).unwrap();
     assert_eq!(assert_ready_ok!(next.poll()), 7);
-    assert_eq!(numbers(&layer.places()), (0, 0));
+    assert_eq!(numbers(&layer.semaphore()), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn to_resize_up_lets_in_those_who_wait_as_far_as_there_is_room() {
     let layer = BulkheadLayer::new(1).unwrap().max_wait(secs(10));
-    let places = layer.places();
+    let places = layer.semaphore();
     let client = client(&layer);
     let mut calls: Vec<_> = (0..5).map(|_| call(&client)).collect();
     for (_, response) in &mut calls {
@@ -332,7 +332,7 @@ async fn to_resize_up_lets_in_those_who_wait_as_far_as_there_is_room() {
 #[tokio::test(start_paused = true)]
 async fn to_resize_down_lets_those_in_flight_finish() {
     let layer = BulkheadLayer::new(3).unwrap();
-    let places = layer.places();
+    let places = layer.semaphore();
     let client = client(&layer);
     let mut calls: Vec<_> = (0..3).map(|_| call(&client)).collect();
     places.resize(1).unwrap();
@@ -354,12 +354,12 @@ async fn while_too_many_are_in_flight_a_place_given_back_lets_nobody_in() {
     let client = client(&layer);
     let (first, second, (_end, mut queued)) = (call(&client), call(&client), call(&client));
     assert_pending!(queued.poll());
-    layer.places().resize(1).unwrap();
+    layer.semaphore().resize(1).unwrap();
     drop(first);
-    assert_eq!(numbers(&layer.places()), (1, 1));
+    assert_eq!(numbers(&layer.semaphore()), (1, 1));
     assert!(!queued.is_woken());
     drop(second);
-    assert_eq!(numbers(&layer.places()), (1, 0));
+    assert_eq!(numbers(&layer.semaphore()), (1, 0));
     assert!(queued.is_woken());
 }
 
@@ -367,22 +367,23 @@ async fn while_too_many_are_in_flight_a_place_given_back_lets_nobody_in() {
 async fn a_place_is_held_until_the_body_has_ended_or_was_dropped_if_asked_for() {
     let until_head = BulkheadLayer::new(1).unwrap();
     let until_body_end = until_head.clone().until_body_end();
-    let places = until_head.places();
-    let callee = service_fn(|frame| async { Ok::<_, Error>(Response::new(Late::new(frame))) });
+    let places = until_head.semaphore();
+    let callee =
+        service_fn(|request: Request<_>| async { Ok::<_, Error>(Response::new(Late::new(request.into_body()))) });
     let (head, body) = (until_head.layer(callee), until_body_end.layer(callee));
 
     let (_sender, frame) = oneshot::channel();
-    let _response = head.oneshot(frame).await.unwrap();
+    let _response = head.oneshot(Request::new(frame)).await.unwrap();
     assert_eq!(places.in_flight(), 0);
 
     let (_sender, frame) = oneshot::channel();
-    let response = body.clone().oneshot(frame).await.unwrap();
+    let response = body.clone().oneshot(Request::new(frame)).await.unwrap();
     assert_eq!(places.in_flight(), 1);
     drop(response);
     assert_eq!(places.in_flight(), 0);
 
     let (sender, frame) = oneshot::channel();
-    let mut response = body.oneshot(frame).await.unwrap();
+    let mut response = body.oneshot(Request::new(frame)).await.unwrap();
     sender.send("all of it").unwrap();
     let whole = response.body_mut().collect().await.unwrap().to_bytes();
     assert_eq!((whole.as_ref(), places.in_flight()), (&b"all of it"[..], 0));
@@ -394,9 +395,9 @@ async fn a_sibling_follows_the_same_rules_and_has_places_of_its_own() {
     let sibling = layer.sibling();
     let (one, other) = (client(&layer), client(&sibling));
     let _busy = [call(&one), call(&one)];
-    assert_eq!(numbers(&sibling.places()), (0, 0));
+    assert_eq!(numbers(&sibling.semaphore()), (0, 0));
     let _busy_too = [call(&other), call(&other)];
-    assert_eq!(numbers(&sibling.places()), (1, 1));
+    assert_eq!(numbers(&sibling.semaphore()), (1, 1));
     assert!(assert_ready_err!(call(&other).1.poll()).is_bulkhead_full());
 }
 

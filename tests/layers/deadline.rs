@@ -1,8 +1,10 @@
 //! One deadline for all that happens within a request.
 
+use crate::support::all_idempotent;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
+use windbreak::rules::ErrorsOnly;
 
 use tokio::time::{Instant, sleep};
 use tower::{ServiceBuilder, ServiceExt, service_fn};
@@ -104,11 +106,11 @@ async fn a_panic_within_a_timeout_leaves_no_deadline_behind() {
 #[tokio::test(start_paused = true)]
 async fn retry_does_not_begin_a_pause_that_the_deadline_would_cut_off() {
     let calls = Arc::new(AtomicU32::new(0));
-    let policy = RetryPolicy::builder().max_attempts(10).backoff(millis(300)).assume_idempotent(true);
+    let policy = RetryPolicy::builder().max_attempts(10).backoff(millis(300));
     let counter = Arc::clone(&calls);
     let client = ServiceBuilder::new()
         .layer(TimeoutLayer::new(millis(1000)))
-        .layer(RetryLayer::new(policy.build().unwrap()))
+        .layer(RetryLayer::new(policy.build().unwrap(), all_idempotent()))
         .map_err(Error::Service)
         .service(service_fn(move |()| {
             counter.fetch_add(1, Ordering::Relaxed);
@@ -123,10 +125,10 @@ async fn retry_does_not_begin_a_pause_that_the_deadline_would_cut_off() {
 
 #[tokio::test(start_paused = true)]
 async fn a_pause_that_ends_at_the_deadline_is_too_long() {
-    let policy = RetryPolicy::builder().backoff(millis(100)).assume_idempotent(true).build().unwrap();
+    let policy = RetryPolicy::builder().backoff(millis(100)).build().unwrap();
     let client = ServiceBuilder::new()
         .layer(TimeoutLayer::new(millis(100)))
-        .layer(RetryLayer::new(policy))
+        .layer(RetryLayer::new(policy, all_idempotent()))
         .map_err(Error::Service)
         .service(service_fn(|()| async { Err::<(), _>("down") }));
     let start = Instant::now();
@@ -137,11 +139,11 @@ async fn a_pause_that_ends_at_the_deadline_is_too_long() {
 #[tokio::test(start_paused = true)]
 async fn an_attempt_that_the_total_timeout_cuts_off_does_not_speak_against_the_callee() {
     let circuit = Circuit::builder("callee").build().unwrap();
-    let policy = RetryPolicy::builder().backoff(Backoff::from(millis(100))).assume_idempotent(true).build().unwrap();
+    let policy = RetryPolicy::builder().backoff(Backoff::from(millis(100))).build().unwrap();
     let client = ServiceBuilder::new()
         .layer(TimeoutLayer::new(millis(1500)))
-        .layer(RetryLayer::new(policy))
-        .layer(CircuitBreakerLayer::new(circuit.clone()))
+        .layer(RetryLayer::new(policy, all_idempotent()))
+        .layer(CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly))
         .layer(TimeoutLayer::new(millis(1000)))
         .map_err(Error::Service)
         .service(service_fn(|()| std::future::pending::<Result<(), ()>>()));

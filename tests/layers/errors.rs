@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::time::Duration;
+use windbreak::rules::ErrorsOnly;
 
 use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
 use windbreak::error::Rejectable;
@@ -37,7 +38,7 @@ async fn timeout() -> StackError {
 async fn circuit_open_for(wait: Duration) -> StackError {
     let circuit = Circuit::builder("payments").build().expect("valid");
     circuit.open_for(wait);
-    rejection_by(CircuitBreakerLayer::new(circuit)).await
+    rejection_by(CircuitBreakerLayer::new(circuit, ErrorsOnly)).await
 }
 
 /// By a bulkhead of one place, which is taken.
@@ -51,16 +52,16 @@ async fn bulkhead_full(max_wait: Duration) -> StackError {
 #[tokio::test(start_paused = true)]
 async fn every_rejection_says_what_happened() {
     for (error, message) in [
-        (timeout().await, "no answer within 1.5s"),
-        (circuit_open_for(Duration::from_secs(30)).await, "circuit `payments` is open"),
-        (bulkhead_full(Duration::ZERO).await, "bulkhead is full: 1 requests are in flight"),
+        (timeout().await, ["timeout", "no response within 1.5s"]),
+        (circuit_open_for(Duration::from_secs(30)).await, ["circuit open", "circuit `payments` is open"]),
+        (bulkhead_full(Duration::ZERO).await, ["bulkhead full", "the limit of 1 request in flight is reached"]),
         (
             bulkhead_full(Duration::from_secs(2)).await,
-            "bulkhead is full: 1 requests are in flight, and none ended within 2s",
+            ["bulkhead timeout", "the limit of 1 request in flight was reached for 2s"],
         ),
-        (Error::Service(client_error()), "the client failed"),
+        (Error::Service(client_error()), ["the client failed", "connection reset"]),
     ] {
-        assert_eq!(error.to_string(), message);
+        assert_eq!(said(&error), message);
     }
 }
 
@@ -102,15 +103,6 @@ async fn nothing_is_said_twice() {
     assert_eq!(said(&error), ["the client failed", "connection reset"]);
     let boxed: BoxError = error.into();
     assert_eq!(said(&*boxed), ["the client failed", "connection reset"]);
-
-    for error in [
-        timeout().await,
-        circuit_open_for(Duration::from_secs(30)).await,
-        bulkhead_full(Duration::ZERO).await,
-        bulkhead_full(Duration::from_secs(2)).await,
-    ] {
-        assert_eq!(said(&error), [error.to_string()]);
-    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -118,7 +110,12 @@ async fn a_boxed_rejection_is_recognised() {
     let rejection = timeout().await.into_service().unwrap_err();
     let boxed = BoxError::from(rejection.clone());
     assert_eq!(boxed.rejection(), Some(&rejection));
-    assert_eq!(boxed.to_string(), rejection.to_string());
+    // Wrapped on its way, as services between two layers do.
+    let error = StackError::from(rejection.clone());
+    let inside = BoxError::from(std::io::Error::other(error.clone()));
+    assert_eq!(inside.rejection(), Some(&rejection));
+    let boxed = BoxError::from(error);
+    assert_eq!(boxed.rejection(), Some(&rejection));
     assert_eq!(BoxError::from(client_error()).rejection(), None);
 }
 

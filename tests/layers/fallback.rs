@@ -8,8 +8,7 @@ use crate::support::{Flag, Log, Steered, secs};
 use tokio::time::{Instant, sleep};
 use tokio_test::{assert_pending, task};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
-use windbreak::classify::Replay;
-use windbreak::fallback::Handler;
+use windbreak::rules::{ErrorsOnly, Idempotency, rules_fn};
 use windbreak::{
     BulkheadLayer, Circuit, CircuitBreakerLayer, Effect, Failure, FallbackLayer, Rejection, TimeoutLayer, Verdict,
 };
@@ -23,6 +22,11 @@ struct Fault(&'static str);
 
 type Error = windbreak::Error<Fault>;
 type Answer = Result<Page, Error>;
+
+/// Rules for requests that change nothing.
+fn reads() -> impl Clone + windbreak::rules::Rules<&'static str, Page, Error> {
+    ErrorsOnly.idempotent(|_: &&'static str| Idempotency::Safe)
+}
 
 fn page(text: impl Into<String>) -> Page {
     Page(text.into())
@@ -49,17 +53,20 @@ where
 async fn an_answer_that_is_good_enough_passes_and_the_fallback_is_not_asked() {
     let log = Log::default();
     let noted = log.clone();
-    let layer = FallbackLayer::function(move |_: Answer| {
-        noted.note();
-        Ok(page("instead"))
-    });
+    let layer = FallbackLayer::function(
+        move |_: Answer| {
+            noted.note();
+            Ok(page("instead"))
+        },
+        ErrorsOnly,
+    );
     assert_eq!(client(layer).oneshot("up").await, Ok(page("up")));
     assert_eq!(log.count(), 0);
 }
 
 #[tokio::test]
 async fn a_value_answers_instead_each_time() {
-    let mut client = FallbackLayer::value("instead")
+    let mut client = FallbackLayer::value("instead", ErrorsOnly)
         .layer(service_fn(|works: bool| ready(if works { Ok("up") } else { Err(Error::Service(Fault("down"))) })));
     for (works, answer) in [(false, "instead"), (true, "up"), (false, "instead")] {
         assert_eq!(client.ready().await.unwrap().call(works).await, Ok(answer));
@@ -68,22 +75,25 @@ async fn a_value_answers_instead_each_time() {
 
 #[tokio::test]
 async fn a_function_answers_with_what_it_makes_of_the_result() {
-    let layer = FallbackLayer::function(|result: Answer| Ok(page(format!("instead of {}", text(result)))));
+    let layer = FallbackLayer::function(|result: Answer| Ok(page(format!("instead of {}", text(result)))), ErrorsOnly);
     assert_eq!(client(layer).oneshot("down").await, Ok(page("instead of down")));
 }
 
 #[tokio::test]
 async fn a_function_may_answer_with_an_error() {
-    let layer = FallbackLayer::function(|_: Answer| fault("a clearer one"));
+    let layer = FallbackLayer::function(|_: Answer| fault("a clearer one"), ErrorsOnly);
     assert_eq!(client(layer).oneshot("down").await, fault("a clearer one"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_async_function_may_take_its_time_and_answer_with_an_error() {
-    let layer = FallbackLayer::async_function(|result: Answer| async {
-        sleep(secs(1)).await;
-        if text(result) == "down" { Ok(page("instead")) } else { fault("nothing to be done") }
-    });
+    let layer = FallbackLayer::async_function(
+        |result: Answer| async {
+            sleep(secs(1)).await;
+            if text(result) == "down" { Ok(page("instead")) } else { fault("nothing to be done") }
+        },
+        ErrorsOnly,
+    );
     let start = Instant::now();
     assert_eq!(client(layer.clone()).oneshot("down").await, Ok(page("instead")));
     assert_eq!(client(layer).oneshot("gone").await, fault("nothing to be done"));
@@ -93,7 +103,7 @@ async fn an_async_function_may_take_its_time_and_answer_with_an_error() {
 #[tokio::test]
 async fn another_service_answers_a_copy_of_the_request() {
     let replica = service_fn(|request: &'static str| async move { Ok(page(format!("{request}, from the replica"))) });
-    let client = client(FallbackLayer::service(replica));
+    let client = client(FallbackLayer::service(replica, reads()));
     assert_eq!(client.clone().oneshot("down").await, Ok(page("down, from the replica")));
     assert_eq!(client.oneshot("up").await, Ok(page("up")));
 }
@@ -118,7 +128,10 @@ async fn another_service_is_waited_for_until_it_is_ready_and_called_once() {
         ready(Ok(page(request)))
     };
     let start = Instant::now();
-    assert_eq!(client(FallbackLayer::service(Steered { poll_ready, call })).oneshot("down").await, Ok(page("down")));
+    assert_eq!(
+        client(FallbackLayer::service(Steered { poll_ready, call }, reads())).oneshot("down").await,
+        Ok(page("down"))
+    );
     assert_eq!((start.elapsed(), called.count()), (secs(5), 1));
 }
 
@@ -126,60 +139,68 @@ async fn another_service_is_waited_for_until_it_is_ready_and_called_once() {
 async fn another_service_that_breaks_before_it_is_ready_gives_its_error() {
     let poll_ready = |_: &mut Context<'_>| Poll::Ready(Err(Error::Service(Fault("the replica broke"))));
     let replica = Steered { poll_ready, call: |_: &'static str| ready(Ok(page("never"))) };
-    assert_eq!(client(FallbackLayer::service(replica)).oneshot("down").await, fault("the replica broke"));
+    assert_eq!(client(FallbackLayer::service(replica, reads())).oneshot("down").await, fault("the replica broke"));
 }
 
 #[tokio::test]
 async fn the_error_of_another_service_is_returned() {
     let replica = service_fn(|_: &'static str| async { fault("down as well") });
-    assert_eq!(client(FallbackLayer::service(replica)).oneshot("down").await, fault("down as well"));
-}
-
-/// Copies no request but "again".
-struct Choosy;
-
-impl Replay<&'static str> for Choosy {
-    fn replay(&self, request: &&'static str) -> Option<&'static str> {
-        (*request == "again").then_some("a copy")
-    }
-
-    fn is_idempotent(&self, _: &&'static str) -> bool {
-        false
-    }
+    assert_eq!(client(FallbackLayer::service(replica, reads())).oneshot("down").await, fault("down as well"));
 }
 
 #[tokio::test]
 async fn where_there_can_be_no_copy_the_first_result_stands() {
     let replica = service_fn(|request: &'static str| async move { Ok(page(request)) });
-    let layer = FallbackLayer::service_with(replica, Choosy);
+    let rules = ErrorsOnly
+        .idempotent(|_: &&'static str| Idempotency::Safe)
+        .copy_with(|request: &&'static str| (*request == "again").then_some("a copy"));
+    let layer = FallbackLayer::service(replica, rules);
     assert_eq!(client(layer.clone()).oneshot("down").await, fault("down"));
     assert_eq!(client(layer).oneshot("again").await, Ok(page("a copy")));
 }
 
-/// Says what was asked, and what the answer was.
-struct Obituary;
+/// To another service go only requests that change nothing, and requests on which the first certainly did not act: a key,
+/// or an idempotent method, holds at one service only.
+#[tokio::test]
+async fn a_request_that_may_have_taken_effect_never_goes_to_another_service() {
+    use Idempotency::{Idempotent, Keyed, NotIdempotent, Safe};
 
-impl Handler<&'static str, Page, Error> for Obituary {
-    type Kept = usize;
-    type Future = Ready<Answer>;
-
-    fn keep(&self, request: &&'static str) -> usize {
-        request.len()
-    }
-
-    fn handle(&self, kept: usize, result: Answer) -> Ready<Answer> {
-        ready(Ok(page(format!("{kept} letters: {}", text(result)))))
+    let failed = |effect| Verdict::Failure(Failure::new(effect));
+    for (verdict, goes) in [
+        (failed(Effect::Unknown), &[Safe][..]),
+        (failed(Effect::NotApplied), &[Safe, Idempotent, Keyed, NotIdempotent]),
+        (Verdict::throttled(None), &[Safe, Idempotent, Keyed, NotIdempotent]),
+        // The caller's own mistake, such as an upload that it aborted, may have taken effect.
+        (Verdict::Ignored, &[Safe]),
+    ] {
+        for idempotency in [Safe, Idempotent, Keyed, NotIdempotent] {
+            let replica = service_fn(|_: &'static str| async { Ok(page("from the replica")) });
+            let rules = rules_fn(move |_: Result<&Page, &Error>| verdict).idempotent(move |_: &&str| idempotency);
+            let response = client(FallbackLayer::service(replica, rules)).oneshot("down").await;
+            let expected = if goes.contains(&idempotency) { Ok(page("from the replica")) } else { fault("down") };
+            assert_eq!(response, expected, "{verdict:?} {idempotency:?}");
+        }
     }
 }
 
-#[tokio::test]
-async fn a_handler_of_ones_own_keeps_what_it_needs_of_the_request() {
-    assert_eq!(client(FallbackLayer::new(Obituary)).oneshot("down").await, Ok(page("4 letters: down")));
+#[tokio::test(start_paused = true)]
+async fn a_request_that_a_layer_rejected_before_it_was_sent_may_go_to_another_service() {
+    let open = Circuit::builder("down").build().unwrap();
+    open.force_open();
+    let replica = || service_fn(|()| async { Ok(page("from the replica")) });
+    let fallback = || FallbackLayer::service(replica(), ErrorsOnly);
+    let upstream = || service_fn(stuck as fn(()) -> std::future::Pending<Answer>);
+
+    let rejected = ServiceBuilder::new().layer(fallback()).layer(CircuitBreakerLayer::new(open, ErrorsOnly));
+    assert_eq!(rejected.service(upstream()).oneshot(()).await, Ok(page("from the replica")));
+
+    let sent = ServiceBuilder::new().layer(fallback()).layer(TimeoutLayer::new(secs(1))).service(upstream());
+    assert!(sent.oneshot(()).await.unwrap_err().is_timeout());
 }
 
 #[tokio::test]
 async fn when_narrows_it() {
-    let layer = FallbackLayer::function(|_: Answer| Ok(page("instead")))
+    let layer = FallbackLayer::function(|_: Answer| Ok(page("instead")), ErrorsOnly)
         .when(|result: Result<&Page, &Error>| result.is_err_and(|error| error.service() == Some(&Fault("down"))));
     assert_eq!(client(layer.clone()).oneshot("down").await, Ok(page("instead")));
     assert_eq!(client(layer).oneshot("gone").await, fault("gone"));
@@ -190,19 +211,20 @@ async fn it_steps_in_for_failures_and_what_is_ignored_and_for_nothing_else() {
     let answer_if = async |verdict: Verdict| {
         let log = Log::default();
         let noted = log.clone();
-        let layer = FallbackLayer::function(|_: Answer| Ok(page("instead")))
-            .classify(move |_: Result<&Page, &Error>| verdict)
+        let rules = rules_fn(move |_: Result<&Page, &Error>| verdict);
+        let layer = FallbackLayer::function(|_: Answer| Ok(page("instead")), rules)
             .when(move |_: Result<&Page, &Error>| noted.note() > 0);
         let answers = (client(layer.clone()).oneshot("up").await, client(layer).oneshot("down").await);
         (answers, log.count())
     };
-    for verdict in [Verdict::Failure(Failure::new(Effect::None)), Verdict::Failure(Failure::new(Effect::Unknown))] {
+    for verdict in [Verdict::Failure(Failure::new(Effect::NotApplied)), Verdict::Failure(Failure::new(Effect::Unknown))]
+    {
         assert_eq!(answer_if(verdict).await, ((Ok(page("instead")), Ok(page("instead"))), 2));
     }
     assert_eq!(answer_if(Verdict::Ignored).await, ((Ok(page("instead")), Ok(page("instead"))), 2));
     // `when` narrows only: it is not even asked of these.
     assert_eq!(answer_if(Verdict::Success).await, ((Ok(page("up")), fault("down")), 0));
-    assert_eq!(answer_if(Verdict::Refused).await, ((Ok(page("up")), fault("down")), 0));
+    assert_eq!(answer_if(Verdict::Declined).await, ((Ok(page("up")), fault("down")), 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -212,7 +234,7 @@ async fn by_default_it_steps_in_for_every_rejection() {
     let full = BulkheadLayer::new(1).unwrap();
     let _in_flight = ServiceBuilder::new().layer(full.clone()).service(service_fn(stuck)).call(());
 
-    assert!(matches!(replaced(CircuitBreakerLayer::new(open)).await, Rejection::CircuitOpen { .. }));
+    assert!(matches!(replaced(CircuitBreakerLayer::new(open, ErrorsOnly)).await, Rejection::CircuitOpen { .. }));
     assert!(matches!(replaced(full.clone()).await, Rejection::BulkheadFull { .. }));
     assert!(matches!(replaced(full.max_wait(secs(1))).await, Rejection::BulkheadTimeout { .. }));
     assert!(matches!(replaced(TimeoutLayer::new(secs(1))).await, Rejection::Timeout { .. }));
@@ -230,10 +252,13 @@ where
 {
     let seen = Arc::new(Mutex::new(None));
     let result = Arc::clone(&seen);
-    let fallback = FallbackLayer::function(move |rejected: Answer| {
-        *result.lock().expect("no test panics here") = rejected.err();
-        Ok(page("instead"))
-    });
+    let fallback = FallbackLayer::function(
+        move |rejected: Answer| {
+            *result.lock().expect("no test panics here") = rejected.err();
+            Ok(page("instead"))
+        },
+        ErrorsOnly,
+    );
     let service = service_fn(stuck as fn(()) -> std::future::Pending<Answer>);
     let client = ServiceBuilder::new().layer(fallback).layer(layer).service(service);
     assert_eq!(client.oneshot(()).await, Ok(page("instead")));
@@ -245,7 +270,7 @@ where
 async fn the_error_of_a_service_that_is_not_ready_is_passed_on() {
     let poll_ready = |_: &mut Context<'_>| Poll::Ready(Err(Error::Service(Fault("broken"))));
     let broken = Steered { poll_ready, call: |()| ready(Ok(page("never"))) };
-    let client = FallbackLayer::function(|_: Answer| Ok(page("instead"))).layer(broken);
+    let client = FallbackLayer::function(|_: Answer| Ok(page("instead")), ErrorsOnly).layer(broken);
     assert_eq!(client.oneshot(()).await, fault("broken"));
 }
 
@@ -263,14 +288,17 @@ async fn to_drop_the_response_drops_what_it_waits_for() {
             fault("down")
         }
     });
-    let client = FallbackLayer::async_function(move |_: Answer| {
-        let guard = instead_guard.raised_on_drop();
-        async move {
-            pending::<()>().await;
-            drop(guard);
-            Ok(page("instead"))
-        }
-    })
+    let client = FallbackLayer::async_function(
+        move |_: Answer| {
+            let guard = instead_guard.raised_on_drop();
+            async move {
+                pending::<()>().await;
+                drop(guard);
+                Ok(page("instead"))
+            }
+        },
+        ErrorsOnly,
+    )
     .layer(callee);
 
     let mut waits_for_the_callee = task::spawn(client.clone().oneshot(true));

@@ -1,11 +1,13 @@
 //! A number out of its bounds is an error that names it; a duration is never too long.
 
+use http::{Request, Response};
 use std::convert::Infallible;
 use std::fmt::Debug;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
+use windbreak::rules::{ErrorsOnly, rules_fn};
 
 use http_body_util::BodyExt as _;
 use hyper::body::{Body, Bytes, Frame};
@@ -75,7 +77,7 @@ fn a_size_out_of_its_bounds_is_named() {
     let too_many = 1 << 31;
     assert_names(BulkheadLayer::new(0), "limit", zero, "from 1 to 2147483647");
     assert_names(BulkheadLayer::new(too_many), "limit", "2147483648", "from 1 to 2147483647");
-    let places = BulkheadLayer::new(4).unwrap().places();
+    let places = BulkheadLayer::new(4).unwrap().semaphore();
     assert_names(places.resize(0), "limit", zero, "from 1 to 2147483647");
     assert_names(places.resize(too_many), "limit", "2147483648", "from 1 to 2147483647");
     assert_eq!(places.limit(), 4, "what was refused changes nothing");
@@ -196,8 +198,8 @@ async fn a_timeout_of_a_body_may_be_as_long_as_it_likes() {
     for long in very_long() {
         let client = TimeoutLayer::new(long)
             .until_body_end()
-            .layer(service_fn(|()| std::future::ready(Ok::<_, Error<()>>(hyper::Response::new(SlowBody(None))))));
-        let body = client.oneshot(()).await.unwrap().into_body();
+            .layer(service_fn(|_: Request<()>| std::future::ready(Ok::<_, Error<()>>(Response::new(SlowBody(None))))));
+        let body = client.oneshot(Request::new(())).await.unwrap().into_body();
         assert!(timeout(HOUR, body.collect()).await.unwrap().is_ok(), "{long:?}");
     }
 }
@@ -225,7 +227,7 @@ async fn a_circuit_may_take_as_long_as_it_likes() {
         ];
         for builder in circuits {
             let circuit = builder.minimum_calls(2).build().unwrap();
-            let layer = CircuitBreakerLayer::new(circuit.clone());
+            let layer = CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly);
             assert_eq!(call_through(layer.clone()).await, Ok("answer"));
             assert_eq!(circuit.snapshot().tally.calls, 1);
             assert_eq!(circuit.state(), State::Closed);
@@ -252,12 +254,12 @@ async fn a_circuit_may_stay_open_as_long_as_it_likes() {
         by_hand.open_for(long);
         for circuit in [by_itself, by_hand] {
             advance(HOUR).await;
-            let error = call_through(CircuitBreakerLayer::new(circuit.clone())).await.unwrap_err();
+            let error = call_through(CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly)).await.unwrap_err();
             assert!(error.is_circuit_open());
             // An open end, or an honest one.
             assert!(error.retry_after().is_none_or(|after| after <= long && after > SECOND));
             circuit.reset();
-            assert_eq!(call_through(CircuitBreakerLayer::new(circuit)).await, Ok("answer"));
+            assert_eq!(call_through(CircuitBreakerLayer::new(circuit, ErrorsOnly)).await, Ok("answer"));
         }
     }
 }
@@ -267,18 +269,20 @@ async fn retried(
     policy: RetryPolicyBuilder,
     retry_after: Option<Duration>,
 ) -> Option<Result<u32, Error<&'static str>>> {
-    let failure = Failure::new(Effect::None);
-    let failure = Verdict::Failure(retry_after.map_or(failure, |pause| failure.retry_after(pause)));
-    let classifier = move |result: Result<&u32, &Error<&'static str>>| {
-        if result.is_ok() { Verdict::Success } else { failure }
-    };
-    let policy = policy.max_attempts(2).classify(classifier).build().expect("valid");
+    let failure = Failure::new(Effect::NotApplied);
+    let failure = Verdict::Failure(retry_after.map_or(failure, |pause| failure.with_retry_after(pause)));
+    let rules = rules_fn(
+        move |result: Result<&u32, &Error<&'static str>>| {
+            if result.is_ok() { Verdict::Success } else { failure }
+        },
+    );
+    let policy = policy.max_attempts(2).build().expect("valid");
     let attempts = AtomicU32::new(0);
     let flaky = service_fn(|()| {
         let attempt = attempts.fetch_add(1, Ordering::Relaxed) + 1;
         std::future::ready(if attempt == 1 { Err(Error::Service("failure")) } else { Ok(attempt) })
     });
-    timeout(HOUR, RetryLayer::new(policy).layer(flaky).oneshot(())).await.ok()
+    timeout(HOUR, RetryLayer::new(policy, rules).layer(flaky).oneshot(())).await.ok()
 }
 
 #[tokio::test(start_paused = true)]

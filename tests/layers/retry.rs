@@ -15,7 +15,7 @@ use tokio_test::{assert_pending, assert_ready_ok, task};
 use tower::util::ServiceFn;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use windbreak::backoff::{Backoff, Jitter};
-use windbreak::classify::{Classify, Replay};
+use windbreak::rules::{Classify, Replay};
 use windbreak::retry::{Attempts, Dispose, RetryBudget, RetryPolicyBuilder};
 use windbreak::{
     BulkheadLayer, Circuit, CircuitBreakerLayer, Effect, Failure, RetryLayer, RetryPolicy, TimeoutLayer, Verdict,
@@ -58,7 +58,7 @@ fn fails(effect: Effect) -> impl Fn(Result<&usize, &Error>) -> Verdict + Clone {
 }
 
 fn asks_for(pause: Duration) -> impl Fn(Result<&usize, &Error>) -> Verdict + Clone {
-    move |_| Verdict::Failure(Failure::new(Effect::None).retry_after(pause))
+    move |_| Verdict::Failure(Failure::new(Effect::NotApplied).retry_after(pause))
 }
 
 /// Time moves in steps of a millisecond, so a sleep may be up to one longer.
@@ -245,7 +245,7 @@ async fn a_refused_response_is_dropped_before_the_pause() {
         noted.note();
         std::future::ready(Ok::<_, Error>(response.raised_on_drop()))
     });
-    let policy = eager().classify(|_: Result<&RaisedOnDrop, &Error>| Verdict::Failure(Failure::new(Effect::None)));
+    let policy = eager().classify(|_: Result<&RaisedOnDrop, &Error>| Verdict::Failure(Failure::new(Effect::NotApplied)));
     let client = ServiceBuilder::new().layer(RetryLayer::new(policy.backoff(secs(1)).build().unwrap())).service(callee);
     let mut response = task::spawn(client.oneshot(()));
     assert_pending!(response.poll());
@@ -262,7 +262,7 @@ async fn what_may_have_taken_effect_is_repeated_only_if_that_is_harmless() {
         log.count()
     };
     for (assumed, known) in [(false, false), (false, true), (true, false), (true, true)] {
-        assert_eq!(attempts(Effect::None, assumed, known).await, 3);
+        assert_eq!(attempts(Effect::NotApplied, assumed, known).await, 3);
         assert_eq!(attempts(Effect::Unknown, assumed, known).await, if assumed || known { 3 } else { 1 });
     }
 }
@@ -276,7 +276,7 @@ async fn by_default_no_request_is_taken_for_idempotent() {
 
 #[tokio::test(start_paused = true)]
 async fn only_failures_are_repeated() {
-    for verdict in [Verdict::Success, Verdict::Refused, Verdict::Ignored] {
+    for verdict in [Verdict::Success, Verdict::Declined, Verdict::Ignored] {
         let log = Log::default();
         let policy = eager().classify(move |_: Result<&usize, &Error>| verdict);
         assert_eq!(client(policy, &log, never).oneshot(()).await, Err(Error::Service(1)));
@@ -378,7 +378,7 @@ async fn a_request_in_progress_is_repeated_only_if_the_callee_knows_a_repeat() {
     for (keyed, attempts) in [(true, 3), (false, 1)] {
         let log = Log::default();
         let copies = Copies { keyed, ..Copies::idempotent(true) };
-        let in_progress = |_: Result<&usize, &Error>| Verdict::InProgress { retry_after: Some(secs(2)) };
+        let in_progress = |_: Result<&usize, &Error>| Verdict::in_progress(Some(secs(2)));
         let policy = eager().backoff(millis(1)).replay(copies).classify(in_progress);
         let _ = client(policy, &log, never).oneshot(Parcel::default()).await;
         assert_slept(&log.pauses(), &vec![secs(2); attempts - 1]);
@@ -501,7 +501,7 @@ struct Refused;
 impl Classify<Noted, Error> for Refused {
     fn classify(&self, result: Result<&Noted, &Error>) -> Verdict {
         if result.is_ok_and(|answer| answer.refused) {
-            Verdict::Failure(Failure::new(Effect::None))
+            Verdict::Failure(Failure::new(Effect::NotApplied))
         } else {
             Verdict::Success
         }

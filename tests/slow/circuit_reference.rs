@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use tower::{Layer, Service, service_fn};
 use windbreak::backoff::{Backoff, Jitter};
 use windbreak::circuit_breaker::{Permit, State};
-use windbreak::classify::Classify;
+use windbreak::rules::Classify;
 use windbreak::window::Tally;
 use windbreak::{Circuit, CircuitBreakerLayer, Effect, Error, Failure, Rejection, Verdict};
 
@@ -362,7 +362,7 @@ impl Reference {
         let Some(era) = call.era else { return };
         let slow = self.rules.slow.is_some_and(|(threshold, _)| self.now.saturating_sub(call.began) > threshold);
         let failed = match end {
-            End::Says(Verdict::Success | Verdict::Refused | Verdict::InProgress { .. }) => Some(false),
+            End::Says(Verdict::Success | Verdict::Declined | Verdict::InProgress { .. }) => Some(false),
             End::Says(Verdict::Failure(_)) | End::Panics => Some(true),
             End::Says(Verdict::Ignored) => None,
             End::IsCancelled => slow.then_some(false),
@@ -471,8 +471,8 @@ fn any_end(kind: u32, number: u32) -> End {
         12..23 => Verdict::Failure(failure),
         23 => Verdict::Failure(failure.retry_after(span(number))),
         24 if number % 2 == 0 => Verdict::Failure(failure.retry_after(Duration::ZERO)),
-        24 => Verdict::InProgress { retry_after: Some(span(number)) },
-        25 | 26 => Verdict::Refused,
+        24 => Verdict::in_progress(Some(span(number))),
+        25 | 26 => Verdict::Declined,
         27 | 28 => Verdict::Ignored,
         29 | 30 => return End::IsCancelled,
         _ => return End::Panics,

@@ -14,7 +14,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::sleep;
 use tower::{Service, ServiceBuilder};
-use windbreak::bulkhead::Places;
+use windbreak::bulkhead::Semaphore;
 use windbreak::circuit_breaker::{Permit, State};
 use windbreak::retry::RetryBudget;
 use windbreak::{BulkheadLayer, Circuit, CircuitBreakerLayer, Error, RetryLayer, RetryPolicy, TimeoutLayer, Verdict};
@@ -186,7 +186,7 @@ where
 }
 
 /// One task's share of the storm. Now and then it turns the operator's switches as well.
-async fn storm<S>(service: S, circuit: Circuit, places: Places, seed: u64) -> Endings
+async fn storm<S>(service: S, circuit: Circuit, places: Semaphore, seed: u64) -> Endings
 where
     S: Service<Order, Response = (), Error = Error<()>> + Clone,
 {
@@ -250,7 +250,7 @@ async fn after_a_million_calls_nothing_is_lost() {
         .expect("the numbers agree");
     let bulkhead =
         BulkheadLayer::new(PLACES).expect("a limit").max_wait(Duration::from_millis(5)).max_queue(PLACES / 2);
-    let places = bulkhead.places();
+    let places = bulkhead.semaphore();
     let callee = Callee::default();
     let service = ServiceBuilder::new()
         .layer(TimeoutLayer::new(Duration::from_secs(3600)))

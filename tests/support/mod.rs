@@ -13,6 +13,7 @@ use hyper::body::{Body, Bytes, Frame};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tower::Service;
+use windbreak::rules::{ErrorsOnly, Idempotency, WithIdempotency};
 
 pub(crate) const fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -20,6 +21,20 @@ pub(crate) const fn millis(millis: u64) -> Duration {
 
 pub(crate) const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
+}
+
+/// Rules that judge errors, and allow every request to be repeated.
+pub(crate) type AllIdempotent<R> = WithIdempotency<ErrorsOnly, R, fn(&R) -> bool>;
+
+pub(crate) fn all_idempotent<R>() -> AllIdempotent<R> {
+    ErrorsOnly.idempotent((|_| true) as fn(&R) -> bool)
+}
+
+/// Rules that judge errors, of requests that change nothing.
+pub(crate) type AllSafe<R> = WithIdempotency<ErrorsOnly, R, fn(&R) -> Idempotency>;
+
+pub(crate) fn all_safe<R>() -> AllSafe<R> {
+    ErrorsOnly.idempotent((|_| Idempotency::Safe) as fn(&R) -> Idempotency)
 }
 
 /// Notes when each call arrives. Clones share what is noted.

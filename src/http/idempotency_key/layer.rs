@@ -7,7 +7,7 @@ use rand::rngs::SmallRng;
 use tower_layer::Layer;
 
 use super::service::IdempotencyKey;
-use crate::http::replay::IDEMPOTENCY_KEY;
+use crate::http::keys::IDEMPOTENCY_KEY;
 
 /// Gives each `POST` and `PATCH` that has none an `Idempotency-Key`: 128 random bits as a quoted string.
 #[derive(Clone)]
