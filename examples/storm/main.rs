@@ -1,24 +1,35 @@
-//! The same traffic through the same storm, twice: bare and behind a windbreak.
+//! The same traffic through the same storm, three times: bare, with a naive retry, and behind a windbreak.
 //!
-//! Two identical HTTP servers on loopback go through one script: healthy, slow, half of their answers 503, refusing
+//! Three identical HTTP servers on loopback go through one script: healthy, slow, half of their responses 503, refusing
 //! connections, hanging, recovering, healthy again. Requests come at a fixed rate to each of them, through
 //!
-//! - a `reqwest::Client` as people have it, with a timeout of 30 s, and
-//! - the same client inside a whole stack of windbreak's layers: [`shelter`] below is all there is to it.
+//! - a `reqwest::Client` as many programs have it, with a timeout of 30 s,
+//! - the same client with a timeout of 1 s and a loop that tries twice more, as it is often written, and
+//! - the same client inside a whole stack of windbreak's layers: see `clients.rs`.
 //!
-//! Each second a line tells how both are doing; at the end there are a table and a picture. It fails if the stack did
-//! not protect its caller: if fewer requests were answered than without it, if more were in flight than its timeout and
-//! its bulkhead allow, or if it did not find back to a server that is well again.
+//! The stack ends in a fallback, which the others lack. Anyone could put one around them: so real responses and those
+//! of the fallback are counted apart, and so are their latencies.
+//!
+//! At the end there are the conclusion, a table and a picture. The storm fails if the stack did not protect its caller:
+//! if fewer requests got a response than without it, if more were in flight than its timeout and its bulkhead allow, or
+//! if it did not find back to a server that is well again.
 //!
 //! ```text
 //! cargo run --release --example storm
 //! cargo run --release --example storm -- --quick
+//! cargo run --release --example storm -- --out docs/storm.svg   # the picture in the README
+//! cargo test --example storm                                    # what can be tested without a storm
 //! ```
 
+mod clients;
+mod conclusion;
+mod exchange;
+mod observed;
 mod picture;
 mod report;
 mod script;
 mod server;
+mod svg;
 mod traffic;
 
 use std::error::Error as StdError;
@@ -27,74 +38,23 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use reqwest::{Client, Request, Response, Url};
-use tower::{Service, ServiceBuilder};
-use windbreak::backoff::Backoff;
+use reqwest::Url;
+use windbreak::Circuit;
 use windbreak::circuit_breaker::State;
-use windbreak::http::Http;
-use windbreak::{
-    BulkheadLayer, Circuit, CircuitBreakerLayer, Error, FallbackLayer, InvalidConfig, RetryLayer, RetryPolicy,
-    TimeoutLayer,
-};
 
-use crate::report::{Side, Storm};
+use crate::clients::{Sheltered, TOTAL_TIMEOUT};
+use crate::observed::{Side, Storm};
 use crate::script::Script;
 use crate::server::Server;
 use crate::traffic::Log;
 
-/// How long a caller waits at the most, whatever happens.
-const TOTAL_TIMEOUT: Duration = Duration::from_millis(500);
-/// Ten times what a healthy server takes at its slowest, and there is still time for another attempt.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(300);
-/// Four times what is in flight in good times: 200 requests/s that take 20 ms each.
-const BULKHEAD: usize = 16;
-/// What the bare client has instead.
-const REQWEST_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Marks the answers that did not come from the server.
-const FALLBACK_HEADER: &str = "x-fallback";
-
-/// The stack, in the order a request meets its layers.
-fn shelter(
-    client: Client,
-    circuit: Circuit,
-    seed: u64,
-) -> Result<
-    impl Service<Request, Response = Response, Error = Error<reqwest::Error>, Future: Send> + Clone + Send,
-    InvalidConfig,
-> {
-    let retry = RetryPolicy::http().backoff(Backoff::exponential(Duration::from_millis(50))).seed(seed).build()?;
-
-    Ok(ServiceBuilder::new()
-        .layer(FallbackLayer::function(|_| Ok(last_known_answer())).classify(Http))
-        .layer(TimeoutLayer::new(TOTAL_TIMEOUT))
-        .layer(RetryLayer::new(retry))
-        .layer(CircuitBreakerLayer::new(circuit).classify(Http))
-        .layer(BulkheadLayer::new(BULKHEAD)?)
-        .layer(TimeoutLayer::new(ATTEMPT_TIMEOUT))
-        .map_err(Error::Service)
-        .service(client))
-}
-
-/// Open means: the service is as good as gone. While half its answers are good it is still worth asking.
-fn circuit() -> Result<Circuit, InvalidConfig> {
-    Circuit::builder("storm").count_window(100).failure_ratio(0.75).open_for(Duration::from_millis(500)).build()
-}
-
-/// In a real program, from a cache.
-fn last_known_answer() -> Response {
-    let mut response = hyper::Response::new("an hour old, but better than nothing");
-    response.headers_mut().insert(FALLBACK_HEADER, hyper::header::HeaderValue::from_static("cache"));
-    response.into()
-}
-
-/// Sends the same traffic through the same storm, bare and behind a windbreak, and compares.
+/// Sends the same traffic through the same storm, bare, with a naive retry, and behind a windbreak, and compares.
 #[derive(Debug, Parser)]
 struct Options {
-    /// Play the script in 5 seconds instead of 20
+    /// Play the script in 10 seconds instead of 20
     #[arg(long)]
     quick: bool,
-    /// Requests a second, to each of the two servers; a healthy one can do 400
+    /// Requests a second, to each of the three servers; a healthy one can do 400
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(10..=400))]
     rate: u32,
     /// Where to draw the picture
@@ -109,15 +69,10 @@ struct Options {
 async fn main() -> Result<ExitCode, Box<dyn StdError>> {
     let options = Options::parse();
     // The bare client hoards connections, and both ends of each are in this process.
-    rlimit::increase_nofile_limit(u64::from(options.rate) * 20)?;
+    rlimit::increase_nofile_limit(u64::from(options.rate) * 30)?;
 
-    println!(
-        "{} requests/s to each of two servers. The client is the same; alone it has a timeout of {REQWEST_TIMEOUT:?}.\n\
-         ok: answered by the service; saved: by the fallback; waiting: in flight; calls: what reached the server.\n",
-        options.rate
-    );
     let storm = run(&options).await?;
-    report::table(&storm);
+    report::print(&storm);
     picture::draw(&options.out, &storm)?;
     println!("\npicture: {}", options.out.display());
 
@@ -129,25 +84,25 @@ async fn main() -> Result<ExitCode, Box<dyn StdError>> {
 }
 
 async fn run(options: &Options) -> Result<Storm, Box<dyn StdError>> {
-    // No proxy, whatever the environment says: nothing leaves this machine.
-    let client = || Client::builder().timeout(REQWEST_TIMEOUT).no_proxy().build();
-    let circuit = circuit()?;
-    let bare_client = client()?;
-    let sheltered_client = shelter(client()?, circuit.clone(), options.seed)?;
+    let (alone_client, retrying_client) = (clients::alone()?, clients::retrying(options.seed)?);
+    let Sheltered { client: sheltered_client, circuit } = clients::sheltered(options.seed)?;
 
-    let script = Script::start(Duration::from_secs(if options.quick { 5 } else { 20 }) / Script::STEPS);
+    let script = Script::start(Duration::from_secs(if options.quick { 10 } else { 20 }) / Script::STEPS);
     let side = || Server::start(script, options.seed).map(|server| Side { server, log: Log::new(script) });
-    let (bare, sheltered) = (side()?, side()?);
-    let (bare_url, sheltered_url) = (Url::parse(&bare.server.url())?, Url::parse(&sheltered.server.url())?);
+    let (alone, retrying, sheltered) = (side()?, side()?, side()?);
+    let url = |side: &Side| Url::parse(&side.server.url());
 
     let rate = options.rate;
-    let (late, late_too, (), states) = tokio::join!(
-        traffic::send(bare_client, bare_url, rate, bare.log.clone(), TOTAL_TIMEOUT),
-        traffic::send(sheltered_client, sheltered_url, rate, sheltered.log.clone(), TOTAL_TIMEOUT),
-        report::progress(script, &bare, &sheltered, &circuit),
+    let (late, late_too, late_as_well, (), states) = tokio::join!(
+        traffic::send(alone_client, url(&alone)?, rate, alone.log.clone(), TOTAL_TIMEOUT),
+        traffic::send(retrying_client, url(&retrying)?, rate, retrying.log.clone(), TOTAL_TIMEOUT),
+        traffic::send(sheltered_client, url(&sheltered)?, rate, sheltered.log.clone(), TOTAL_TIMEOUT),
+        report::progress(script, [&alone, &retrying, &sheltered], &circuit),
         watch(script, &circuit),
     );
-    Ok(Storm { script, rate, late: late.max(late_too), bare: bare.observed(), sheltered: sheltered.observed(), states })
+    let late = late.max(late_too).max(late_as_well);
+    let [alone, retrying, sheltered] = [alone, retrying, sheltered].map(|side| side.observed());
+    Ok(Storm { script, rate, late, alone, retrying, sheltered, states })
 }
 
 /// Every state of the circuit, and since when.

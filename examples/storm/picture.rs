@@ -1,85 +1,84 @@
 //! The storm in one picture: time runs to the right, and everything above the same spot happened at the same time.
 
-use std::error::Error;
+use std::io;
 use std::ops::Range;
-use std::path::Path;
+use std::path::Path as File;
 use std::time::Duration;
 
-use plotters::coord::Shift;
-use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
 use windbreak::circuit_breaker::State;
 
-use crate::REQWEST_TIMEOUT;
-use crate::report::{Observed, Storm};
+use crate::clients::{ALONE_TIMEOUT, RETRIES, RETRYING_TIMEOUT};
+use crate::exchange::{Exchange, Outcome, percentile, slots};
+use crate::observed::{Observed, Storm, name};
 use crate::script::{Mood, Script};
-use crate::traffic::{Exchange, Outcome};
+use crate::svg::{Anchor, Path, Style, Svg};
 
-type Canvas<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-type Drawn = Result<(), Box<dyn Error>>;
-
-const SIZE: (u32, u32) = (1600, 900);
+const WIDTH: f64 = 1000.0;
+const HEIGHT: f64 = 868.0;
 /// Where time begins and ends.
-const LEFT: f64 = 110.0;
-const RIGHT: f64 = 1560.0;
+const LEFT: f64 = 70.0;
+const RIGHT: f64 = 985.0;
 /// From the phases' names down to the last panel.
-const TOP: f64 = 104.0;
-const BOTTOM: f64 = 845.0;
+const TOP: f64 = 156.0;
+const BOTTOM: f64 = 836.0;
 
-// Colours that stay apart for the colour-blind: Okabe and Ito's for the two sides, Paul Tol's for what became of a request.
-const INK: RGBColor = RGBColor(40, 40, 40);
-const FAINT: RGBColor = RGBColor(120, 120, 120);
-const GRID: RGBColor = RGBColor(205, 205, 205);
-const BARE: RGBColor = RGBColor(213, 94, 0);
-const SHELTERED: RGBColor = RGBColor(0, 114, 178);
-const OUTCOMES: [(Outcome, &str, RGBColor); 4] = [
-    (Outcome::Answered, "answered by the service", RGBColor(68, 170, 153)),
-    (Outcome::FellBack, "by the fallback", RGBColor(221, 204, 119)),
-    (Outcome::Failed, "failed", RGBColor(170, 51, 85)),
-    (Outcome::Waiting, "still waiting at the end", RGBColor(70, 70, 70)),
+const INK: &str = "#222";
+const FAINT: &str = "#666";
+const GRID: &str = "#ccc";
+
+// Colours that stay apart for the colour-blind: Okabe and Ito's for two clients; the third is dashed besides.
+const ALONE: &str = "#d55e00";
+const RETRYING: &str = "#aa4499";
+const SHELTERED: &str = "#0072b2";
+const LINES: [Style; 3] = [Style::Line(ALONE), Style::Dashed(RETRYING), Style::Line(SHELTERED)];
+/// Paul Tol's, from good to bad, each darker or lighter than its neighbours.
+const OUTCOMES: [(Outcome, &str, &str); 4] = [
+    (Outcome::Real, "real response", "#44aa99"),
+    (Outcome::Fallback, "fallback", "#f0e0a0"),
+    (Outcome::Failed, "failed", "#993344"),
+    (Outcome::Waiting, "still waiting at the end", "#222222"),
 ];
-const STATES: [(State, &str, RGBColor); 3] = [
-    (State::Closed, "closed", RGBColor(68, 170, 153)),
-    (State::HalfOpen, "half-open", RGBColor(221, 204, 119)),
-    (State::Open, "open", RGBColor(170, 51, 85)),
-];
+/// Blues and nothing else, from light to dark.
+const STATES: [(State, &str); 3] = [(State::Closed, "#d6e6f5"), (State::HalfOpen, "#5b9bd5"), (State::Open, "#08306b")];
 
-/// Percentiles and outcomes are taken over this part of a step.
-const BINS_PER_STEP: u32 = 4;
+/// Waits, calls and outcomes are taken over this part of a step.
+const BINS_PER_STEP: u32 = 2;
+const BINS: u32 = Script::STEPS * BINS_PER_STEP;
 
-/// Draws it as SVG.
-pub(crate) fn draw(path: &Path, storm: &Storm) -> Drawn {
+/// Writes it as SVG.
+pub(crate) fn draw(path: &File, storm: &Storm) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    let canvas = SVGBackend::new(path, SIZE).into_drawing_area();
-    canvas.fill(&WHITE)?;
+    std::fs::write(path, picture(storm))
+}
 
-    let seconds = storm.script.length().as_secs();
-    write(&canvas, (LEFT, 40.0), HPos::Left, 38, INK, "One service, one storm, two callers")?;
-    let subtitle = format!(
-        "{} requests/s for {seconds} s through the same reqwest client, alone (with a timeout of {REQWEST_TIMEOUT:?}) and inside \
-         windbreak, each with a server of its own",
-        storm.rate
-    );
-    write(&canvas, (LEFT, 78.0), HPos::Left, 21, FAINT, &subtitle)?;
-    legend(&canvas, 40.0, 25, &[("reqwest alone", BARE), ("inside windbreak", SHELTERED)])?;
-    phases(&canvas, storm.script)?;
-
-    let panel = |rows: Range<f64>, highest: Scale| Panel { script: storm.script, rows, scale: highest };
-    latency(&canvas, &panel(170.0..360.0, Scale::Log), storm)?;
-    in_flight(&canvas, &panel(404.0..530.0, Scale::up_to(storm)), storm)?;
-
-    legend(&canvas, 567.0, 19, &OUTCOMES.map(|(_, name, color)| (name, color)))?;
-    let rows = [(583.0..660.0, &storm.bare, "alone"), (698.0..775.0, &storm.sheltered, "inside windbreak")];
-    for (rows, side, name) in rows {
-        outcomes(&canvas, &panel(rows, Scale::Linear(1.0)), side, name)?;
+fn picture(storm: &Storm) -> String {
+    let title = storm.title();
+    let mut svg = Svg::new(WIDTH, HEIGHT, &title);
+    svg.text((LEFT, 32.0), Anchor::Start, 23, INK, title);
+    for (y, subtitle) in [56.0, 74.0, 92.0, 110.0].into_iter().zip(storm.subtitles()) {
+        svg.text((LEFT, y), Anchor::Start, 13, FAINT, subtitle);
     }
-    legend(&canvas, 802.0, 19, &STATES.map(|(_, name, color)| (name, color)))?;
-    circuit(&canvas, &panel(818.0..BOTTOM, Scale::Linear(1.0)), storm)?;
-    time(&canvas, storm.script)?;
-    canvas.present()?;
-    Ok(())
+    clients(&mut svg);
+    phases(&mut svg, storm.script);
+
+    let panel = |rows: Range<f64>, scale: Scale| Panel { script: storm.script, rows, scale };
+    worst_wait(&mut svg, &panel(200.0..280.0, Scale::Log), storm);
+    latency(&mut svg, &panel(318.0..398.0, Scale::Log), storm);
+    calls(&mut svg, &panel(436.0..506.0, Scale::Linear(1.0)), storm);
+    in_flight(&mut svg, &panel(544.0..604.0, Scale::Linear(1.0)), storm);
+
+    legend(&mut svg, 627.0, OUTCOMES.iter().map(|&(_, name, color)| (name, color)));
+    svg.text((LEFT, 627.0), Anchor::Start, 13, INK, "What became of the requests, by when they were sent");
+    let rows = [(636.0..676.0, "alone"), (684.0..724.0, "retry"), (732.0..772.0, "windbreak")];
+    for ((rows, name), side) in rows.into_iter().zip(storm.sides()) {
+        outcomes(&mut svg, &panel(rows, Scale::Linear(1.0)), side, name);
+    }
+    legend(&mut svg, 798.0, STATES.iter().map(|&(state, color)| (name(state), color)));
+    circuit(&mut svg, &panel(806.0..BOTTOM, Scale::Linear(1.0)), storm);
+    time(&mut svg, storm.script);
+    svg.finish()
 }
 
 /// A strip of the picture in which values grow upwards.
@@ -91,7 +90,7 @@ struct Panel {
 
 #[derive(Clone, Copy)]
 enum Scale {
-    /// Seconds, from a millisecond to the timeout of the bare client.
+    /// Seconds, from a millisecond to the longest timeout.
     Log,
     /// From zero to this.
     Linear(f64),
@@ -100,19 +99,12 @@ enum Scale {
 impl Scale {
     const FASTEST: f64 = 0.001;
 
-    /// A round number above all that was ever in flight.
-    fn up_to(storm: &Storm) -> Self {
-        let peak = count(storm.bare.peak_in_flight().max(storm.sheltered.peak_in_flight()).max(1));
-        let magnitude = 10_f64.powf(peak.log10().floor());
-        Self::Linear((peak / magnitude * 2.0).ceil() / 2.0 * magnitude)
-    }
-
     /// 0 at the bottom, 1 at the top.
     fn part(self, value: f64) -> f64 {
         match self {
             Self::Linear(highest) => value / highest,
             Self::Log => {
-                let highest = REQWEST_TIMEOUT.as_secs_f64();
+                let highest = ALONE_TIMEOUT.as_secs_f64();
                 (value.clamp(Self::FASTEST, highest) / Self::FASTEST).ln() / (highest / Self::FASTEST).ln()
             }
         }
@@ -120,160 +112,179 @@ impl Scale {
 }
 
 impl Panel {
-    fn at(&self, time: Duration, value: f64) -> (i32, i32) {
-        let y = self.rows.end - self.scale.part(value) * (self.rows.end - self.rows.start);
-        pixel((across(self.script, time), y))
+    fn at(&self, time: Duration, value: f64) -> (f64, f64) {
+        (across(self.script, time), self.rows.end - self.scale.part(value) * (self.rows.end - self.rows.start))
     }
 
-    fn title(&self, canvas: &Canvas<'_>, text: &str) -> Drawn {
-        write(canvas, (LEFT, self.rows.start - 16.0), HPos::Left, 20, INK, text)
+    fn title(&self, svg: &mut Svg, text: &str) {
+        svg.text((LEFT, self.rows.start - 8.0), Anchor::Start, 13, INK, text);
     }
 
     /// Lines across at these values, each with its name on the left.
-    fn grid<'a>(&self, canvas: &Canvas<'_>, lines: impl IntoIterator<Item = (f64, &'a str)>) -> Drawn {
-        for (value, name) in lines {
-            let ends = [self.at(Duration::ZERO, value), self.at(self.script.length(), value)];
-            canvas.draw(&PathElement::new(ends, GRID.stroke_width(1)))?;
-            write(canvas, (LEFT - 10.0, f64::from(ends[0].1)), HPos::Right, 18, FAINT, name)?;
+    fn grid(&self, svg: &mut Svg, lines: &[(f64, &str)]) {
+        for &(value, name) in lines {
+            let ends = [Duration::ZERO, self.script.length()].map(|time| Some(self.at(time, value)));
+            svg.path(&Path::through(ends), Style::Thin(GRID));
+            svg.text((LEFT - 6.0, self.at(Duration::ZERO, value).1 + 4.0), Anchor::End, 11, FAINT, name);
         }
-        Ok(())
     }
 
-    fn line(&self, canvas: &Canvas<'_>, points: impl Iterator<Item = (Duration, f64)>, color: RGBColor) -> Drawn {
-        let points: Vec<_> = points.map(|(time, value)| self.at(time, value)).collect();
-        canvas.draw(&PathElement::new(points, color.stroke_width(3)))?;
-        Ok(())
+    fn seconds(&self, svg: &mut Svg) {
+        self.grid(svg, &[(0.001, "≤1 ms"), (0.01, "10 ms"), (0.1, "0.1 s"), (1.0, "1 s"), (10.0, "10 s")]);
+    }
+
+    fn line(&self, svg: &mut Svg, points: impl IntoIterator<Item = (Duration, Option<f64>)>, style: Style) {
+        let points = points.into_iter().map(|(time, value)| value.map(|value| self.at(time, value)));
+        svg.path(&Path::through(points), style);
+    }
+
+    /// Draws lines on a scale of its own that has room for all of them.
+    fn lines(&self, svg: &mut Svg, lines: [Vec<(Duration, f64)>; 3]) {
+        let highest = round_up(lines.iter().flatten().map(|&(_, value)| value).fold(1.0, f64::max));
+        let panel = Self { rows: self.rows.clone(), scale: Scale::Linear(highest), ..*self };
+        let [half, whole] = [highest / 2.0, highest].map(|value| value.to_string());
+        panel.grid(svg, &[(0.0, "0"), (highest / 2.0, &half), (highest, &whole)]);
+        for (points, style) in lines.into_iter().zip(LINES) {
+            panel.line(svg, points.into_iter().map(|(time, value)| (time, Some(value))), style);
+        }
     }
 }
 
-fn phases(canvas: &Canvas<'_>, script: Script) -> Drawn {
+/// A number that is no less, of which the half is round too.
+fn round_up(highest: f64) -> f64 {
+    let step = 2.0 * 10_f64.powf(highest.log10().floor());
+    (highest / step).ceil() * step
+}
+
+/// Who is who.
+fn clients(svg: &mut Svg) {
+    let names = [
+        format!("reqwest alone ({} s timeout)", ALONE_TIMEOUT.as_secs_f64()),
+        format!("naive retry ({} s timeout, {RETRIES} retries)", RETRYING_TIMEOUT.as_secs_f64()),
+        "reqwest inside windbreak".to_owned(),
+    ];
+    for ((x, name), style) in [LEFT, 310.0, 590.0].into_iter().zip(names).zip(LINES) {
+        svg.path(&Path::through([Some((x, 134.0)), Some((x + 24.0, 134.0))]), style);
+        svg.text((x + 32.0, 138.0), Anchor::Start, 13, INK, name);
+    }
+}
+
+fn phases(svg: &mut Svg, script: Script) {
     for phase in script.phases() {
         let (from, to) = (across(script, phase.start), across(script, phase.end));
         let tint = match phase.mood {
-            Mood::Healthy => WHITE,
-            Mood::Slow | Mood::Recovering => RGBColor(250, 246, 233),
-            Mood::Erring => RGBColor(248, 236, 222),
-            Mood::Refusing => RGBColor(240, 223, 222),
-            Mood::Hanging => RGBColor(232, 214, 219),
+            Mood::Healthy => "#fff",
+            Mood::Slow | Mood::Recovering => "#f7f7f4",
+            Mood::Erring => "#f1f0ec",
+            Mood::Refusing => "#e9e7e2",
+            Mood::Hanging => "#e0ddd8",
         };
-        canvas.draw(&Rectangle::new([pixel((from, TOP)), pixel((to, BOTTOM))], tint.filled()))?;
-        canvas.draw(&PathElement::new([pixel((from, TOP)), pixel((from, BOTTOM))], GRID.stroke_width(1)))?;
-        write(canvas, (f64::midpoint(from, to), TOP + 15.0), HPos::Center, 20, INK, &phase.mood.to_string())?;
+        svg.rect(from..to, TOP..BOTTOM, tint);
+        svg.text((f64::midpoint(from, to), TOP + 14.0), Anchor::Middle, 13, INK, phase.mood);
     }
-    Ok(())
 }
 
-fn latency(canvas: &Canvas<'_>, panel: &Panel, storm: &Storm) -> Drawn {
-    panel.title(canvas, "How long a request took, by when it was sent: median, shaded up to the 99th percentile")?;
-    let lines = [(0.001, "≤ 1 ms"), (0.01, "10 ms"), (0.1, "100 ms"), (1.0, "1 s"), (10.0, "10 s"), (30.0, "waiting")];
-    panel.grid(canvas, lines)?;
-    for (side, color) in [(&storm.bare, BARE), (&storm.sheltered, SHELTERED)] {
-        let points: Vec<_> = bins(storm.script, side)
-            .map(|(from, to, mut sent)| {
-                sent.sort_unstable_by_key(patience);
-                let at =
-                    |percent| sent.get((sent.len() - 1) * percent / 100).map_or(0.0, |e| patience(e).as_secs_f64());
-                ((from + to) / 2, at(50), at(99))
-            })
-            .collect();
-        let upper = points.iter().map(|&(time, _, p99)| panel.at(time, p99));
-        let lower = points.iter().rev().map(|&(time, p50, _)| panel.at(time, p50));
-        canvas.draw(&Polygon::new(upper.chain(lower).collect::<Vec<_>>(), color.mix(0.2)))?;
-        panel.line(canvas, points.iter().map(|&(time, p50, _)| (time, p50)), color)?;
+fn worst_wait(svg: &mut Svg, panel: &Panel, storm: &Storm) {
+    panel.title(svg, "Worst wait of a caller, whatever came of it (until the end, if it still waits)");
+    panel.seconds(svg);
+    for (side, style) in storm.sides().into_iter().zip(LINES) {
+        panel.line(svg, percentiles(panel.script, &side.exchanges, 100), style);
     }
-    Ok(())
 }
 
-/// How long it took; for a request that still waits, how long it would have waited.
-fn patience(exchange: &Exchange) -> Duration {
-    if exchange.outcome == Outcome::Waiting { REQWEST_TIMEOUT } else { exchange.latency() }
+fn latency(svg: &mut Svg, panel: &Panel, storm: &Storm) {
+    panel.title(svg, "Median latency of real responses; dotted: of the fallback");
+    panel.seconds(svg);
+    for (side, style) in storm.sides().into_iter().zip(LINES) {
+        panel.line(svg, percentiles(panel.script, side.of(Outcome::Real), 50), style);
+    }
+    let fallbacks = percentiles(panel.script, storm.sheltered.of(Outcome::Fallback), 50);
+    panel.line(svg, fallbacks, Style::Dotted(SHELTERED));
 }
 
-fn in_flight(canvas: &Canvas<'_>, panel: &Panel, storm: &Storm) -> Drawn {
-    panel.title(canvas, "Requests in flight")?;
-    if let Scale::Linear(highest) = panel.scale {
-        let half = (highest / 2.0).to_string();
-        panel.grid(canvas, [(0.0, "0"), (highest / 2.0, &half), (highest, &highest.to_string())])?;
-    }
-    let length = storm.script.length();
-    for (side, color) in [(&storm.bare, BARE), (&storm.sheltered, SHELTERED)] {
-        let times = (0..=400).map(|part| length * part / 400);
-        panel.line(canvas, times.map(|time| (time, count(side.in_flight_at(time)))), color)?;
-    }
-    Ok(())
+fn calls(svg: &mut Svg, panel: &Panel, storm: &Storm) {
+    panel.title(svg, "Calls that reached the server, per second");
+    let width = bin(storm.script);
+    let per_second = |side: &Observed| {
+        let bins = slots(&side.calls, |call| **call, width, BINS as usize);
+        let rates = bins.iter().map(|calls| count(calls.len()) / width.as_secs_f64());
+        middles(storm.script).zip(rates).collect()
+    };
+    panel.lines(svg, storm.sides().map(per_second));
 }
 
-fn outcomes(canvas: &Canvas<'_>, panel: &Panel, side: &Observed, name: &str) -> Drawn {
-    panel.title(canvas, &format!("What became of the requests, {name}"))?;
-    for (from, to, sent) in bins(panel.script, side) {
-        let mut below = 0.0;
-        for (outcome, _, color) in OUTCOMES {
-            let part = count(sent.iter().filter(|e| e.outcome == outcome).count()) / count(sent.len());
-            let (corner, (right, top)) = (panel.at(from, below), panel.at(to, below + part));
-            // A pixel of air between the bars.
-            canvas.draw(&Rectangle::new([corner, (right - 1, top)], color.filled()))?;
-            below += part;
-        }
-    }
-    panel.grid(canvas, [(0.0, "0 %"), (1.0, "100 %")])
+fn in_flight(svg: &mut Svg, panel: &Panel, storm: &Storm) {
+    panel.title(svg, "Requests in flight");
+    let times = || (0..=BINS * 2).map(|part| storm.script.length() * part / (BINS * 2));
+    panel.lines(svg, storm.sides().map(|side| times().map(|time| (time, count(side.in_flight_at(time)))).collect()));
 }
 
-fn circuit(canvas: &Canvas<'_>, panel: &Panel, storm: &Storm) -> Drawn {
-    panel.title(canvas, "Windbreak's circuit")?;
+fn outcomes(svg: &mut Svg, panel: &Panel, side: &Observed, name: &str) {
+    let bins = binned(panel.script, &side.exchanges);
+    // From the whole down to the first: each area covers what belongs to the outcomes below it.
+    for last in (0..OUTCOMES.len()).rev() {
+        let below = &OUTCOMES[..=last];
+        let steps = (0..).zip(&bins).filter(|(_, sent)| !sent.is_empty()).filter_map(|(number, sent)| {
+            let among = sent.iter().filter(|e| below.iter().any(|(outcome, ..)| *outcome == e.outcome)).count();
+            let ends = [number, number + 1].map(|edge| across(panel.script, bin(panel.script) * edge));
+            let top = panel.at(Duration::ZERO, count(among) / count(sent.len())).1;
+            (among > 0).then_some((ends[0]..ends[1], top))
+        });
+        svg.path(&Path::steps(panel.rows.end, steps), Style::Filled(OUTCOMES[last].2));
+    }
+    svg.text((LEFT - 6.0, f64::midpoint(panel.rows.start, panel.rows.end) + 4.0), Anchor::End, 11, FAINT, name);
+}
+
+fn circuit(svg: &mut Svg, panel: &Panel, storm: &Storm) {
+    panel.title(svg, "Windbreak's circuit");
     for (from, to, state) in storm.spans() {
-        let color = STATES.iter().find(|known| known.0 == state).map_or(FAINT, |known| known.2);
-        canvas.draw(&Rectangle::new([panel.at(from, 0.0), panel.at(to, 1.0)], color.filled()))?;
+        let color = STATES.iter().find(|known| known.0 == state).map_or(FAINT, |known| known.1);
+        svg.rect(across(storm.script, from)..across(storm.script, to), panel.rows.clone(), color);
     }
-    Ok(())
 }
 
-fn time(canvas: &Canvas<'_>, script: Script) -> Drawn {
+fn time(svg: &mut Svg, script: Script) {
     for step in (0..=Script::STEPS).step_by(2) {
         let time = script.step() * step;
-        let name = format!("{} s", time.as_secs_f64());
-        write(canvas, (across(script, time), BOTTOM + 20.0), HPos::Center, 18, FAINT, &name)?;
+        svg.text((across(script, time), BOTTOM + 18.0), Anchor::Middle, 11, FAINT, format!("{} s", time.as_secs_f64()));
     }
-    Ok(())
 }
 
 /// Names with a spot of their colours, from the right end to the left.
-fn legend(canvas: &Canvas<'_>, y: f64, size: u32, entries: &[(&str, RGBColor)]) -> Drawn {
-    let size_px = f64::from(size);
+fn legend<'a>(svg: &mut Svg, y: f64, entries: impl DoubleEndedIterator<Item = (&'a str, &'a str)>) {
     let mut right = RIGHT;
-    for (name, color) in entries.iter().rev() {
-        // Fonts differ, and the picture knows none of them: half the size a letter is what a wide one needs.
-        let left = right - count(name.len()) * size_px * 0.5;
-        write(canvas, (left, y), HPos::Left, size, INK, name)?;
-        let corners = [(left - size_px * 1.1, y - size_px * 0.4), (left - size_px * 0.3, y + size_px * 0.4)];
-        canvas.draw(&Rectangle::new(corners.map(pixel), color.filled()))?;
-        right = left - size_px * 1.8;
+    for (name, color) in entries.rev() {
+        // Fonts differ: this is what a wide one needs.
+        let left = right - count(name.len()) * 6.8;
+        svg.text((left, y), Anchor::Start, 13, INK, name);
+        svg.rect(left - 16.0..left - 5.0, y - 10.0..y + 1.0, color);
+        right = left - 28.0;
     }
-    Ok(())
 }
 
-fn write(canvas: &Canvas<'_>, at: (f64, f64), anchor: HPos, size: u32, color: RGBColor, text: &str) -> Drawn {
-    let style = ("sans-serif", size).into_font().color(&color).pos(Pos::new(anchor, VPos::Center));
-    canvas.draw(&Text::new(text, pixel(at), style))?;
-    Ok(())
+fn bin(script: Script) -> Duration {
+    script.step() / BINS_PER_STEP
 }
 
-/// The requests by when they were sent, a bin at a time. Bins without any are left out.
-fn bins(script: Script, side: &Observed) -> impl Iterator<Item = (Duration, Duration, Vec<Exchange>)> {
-    let width = script.step() / BINS_PER_STEP;
-    (0..Script::STEPS * BINS_PER_STEP).filter_map(move |bin| {
-        let (from, to) = (width * bin, width * (bin + 1));
-        let sent: Vec<_> = side.exchanges.iter().filter(|e| from <= e.sent && e.sent < to).copied().collect();
-        (!sent.is_empty()).then_some((from, to, sent))
-    })
+fn binned<'a>(script: Script, exchanges: impl IntoIterator<Item = &'a Exchange>) -> Vec<Vec<&'a Exchange>> {
+    slots(exchanges, |exchange| exchange.sent, bin(script), BINS as usize)
+}
+
+fn middles(script: Script) -> impl Iterator<Item = Duration> {
+    (0..BINS).map(move |number| bin(script) * number + bin(script) / 2)
+}
+
+fn percentiles<'a>(
+    script: Script,
+    exchanges: impl IntoIterator<Item = &'a Exchange>,
+    percent: usize,
+) -> impl Iterator<Item = (Duration, Option<f64>)> {
+    let bins = binned(script, exchanges).into_iter();
+    middles(script).zip(bins.map(move |sent| percentile(sent.into_iter(), percent).map(|wait| wait.time.as_secs_f64())))
 }
 
 fn across(script: Script, time: Duration) -> f64 {
     LEFT + (RIGHT - LEFT) * time.div_duration_f64(script.length())
-}
-
-#[allow(clippy::cast_possible_truncation, reason = "a place in a picture of a few thousand pixels")]
-fn pixel((x, y): (f64, f64)) -> (i32, i32) {
-    (x.round() as i32, y.round() as i32)
 }
 
 #[allow(clippy::cast_precision_loss, reason = "a storm has far fewer than 2^53 of anything")]

@@ -5,17 +5,17 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How the server is. Its workers take `BRISK` for an answer when it is well, and `SLUGGISH` when it is not.
+/// How the server is. A response takes its workers `BRISK` when it is well, and `SLUGGISH` when it is not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mood {
     Healthy,
     /// Works, but so slowly that it cannot keep up.
     Slow,
-    /// Half its answers are 503.
+    /// Half of its responses are 503.
     Erring,
     /// Has crashed: its connections are closed, and so is its port.
     Refusing,
-    /// Listens again, accepts every connection, and never answers.
+    /// Listens again, accepts every connection, and never responds.
     Hanging,
     /// From sluggish to brisk, and from a third of 503s to none.
     Recovering,
@@ -35,7 +35,7 @@ const SCRIPT: [(Mood, u32); 7] = [
 const BRISK: Duration = Duration::from_millis(20);
 const SLUGGISH: Duration = Duration::from_millis(100);
 
-/// The script, being played since a certain moment. Everybody looks at the same one.
+/// The script, played since a certain moment. Clients and servers share one.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Script {
     started: Instant,
@@ -92,7 +92,7 @@ impl Script {
 }
 
 impl Phase {
-    /// How long a worker takes at this time, and which share of its answers is 503.
+    /// How long a worker takes at this time, and which share of its responses is 503.
     pub(crate) fn performance(&self, time: Duration) -> (Duration, f64) {
         match self.mood {
             Mood::Healthy | Mood::Refusing | Mood::Hanging => (BRISK, 0.0),
@@ -115,7 +115,7 @@ impl fmt::Display for Mood {
             Self::Erring => "half 503",
             Self::Refusing => "refusing",
             Self::Hanging => "hanging",
-            Self::Recovering => "recovering",
+            Self::Recovering => "recovery",
         })
     }
 }

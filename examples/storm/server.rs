@@ -24,7 +24,7 @@ use tokio::task::JoinSet;
 
 use crate::script::{Mood, Script};
 
-/// With 20 ms an answer they make 400 answers a second; with 100 ms, 80.
+/// At 20 ms a response they make 400 responses a second; at 100 ms, 80.
 const WORKERS: usize = 8;
 
 /// Connections the kernel may hold until the server accepts them.
@@ -77,7 +77,7 @@ impl Server {
         format!("http://{}/", self.address)
     }
 
-    /// When each call came that has reached it so far.
+    /// When each call reached it, so far.
     pub(crate) fn calls(&self) -> Vec<Duration> {
         self.state.calls.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -129,7 +129,7 @@ async fn serve(listener: &TcpListener, state: &Arc<State>, connections: &mut Joi
         state.connections.fetch_add(1, Ordering::Relaxed);
         let state = Arc::clone(state);
         connections.spawn(async move {
-            let service = service_fn(|_: Request<Incoming>| async { Ok::<_, Infallible>(state.answer().await) });
+            let service = service_fn(|_: Request<Incoming>| async { Ok::<_, Infallible>(state.respond().await) });
             // An error here is a client that went away: its own affair.
             let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
         });
@@ -137,14 +137,14 @@ async fn serve(listener: &TcpListener, state: &Arc<State>, connections: &mut Joi
 }
 
 impl State {
-    async fn answer(&self) -> Response<Full<Bytes>> {
+    async fn respond(&self) -> Response<Full<Bytes>> {
         let arrived = self.script.now();
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(arrived);
         let _inside = Inside::enter(self);
         if self.script.phase_at(arrived).mood == Mood::Hanging {
             pending::<()>().await;
         }
-        let Ok(_worker) = self.workers.acquire().await else { unreachable!("the workers never go home") };
+        let Ok(_worker) = self.workers.acquire().await else { unreachable!("the semaphore is never closed") };
         let begun = self.script.now();
         let (work, failing) = self.script.phase_at(begun).performance(begun);
         let (spread, fails) = {
@@ -160,7 +160,7 @@ impl State {
     }
 }
 
-/// A call inside the server, until it is answered or its client goes away.
+/// A call inside the server, until its response is ready or its client goes away.
 struct Inside<'a>(&'a State);
 
 impl<'a> Inside<'a> {
