@@ -111,10 +111,9 @@ async fn a_boxed_rejection_is_recognised() {
     let boxed = BoxError::from(rejection.clone());
     assert_eq!(boxed.rejection(), Some(&rejection));
     // Wrapped on its way, as services between two layers do.
-    let error = StackError::from(rejection.clone());
-    let inside = BoxError::from(std::io::Error::other(error.clone()));
+    let inside = BoxError::from(std::io::Error::other(StackError::from(rejection.clone())));
     assert_eq!(inside.rejection(), Some(&rejection));
-    let boxed = BoxError::from(error);
+    let boxed = BoxError::from(StackError::from(rejection.clone()));
     assert_eq!(boxed.rejection(), Some(&rejection));
     assert_eq!(BoxError::from(client_error()).rejection(), None);
 }
