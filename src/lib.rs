@@ -16,6 +16,7 @@ pub mod http;
 #[cfg(feature = "per-key")]
 pub mod per_key;
 pub mod rules;
+pub mod stack;
 pub mod until_body_end;
 pub mod window;
 
@@ -45,5 +46,7 @@ pub use per_key::PerKeyLayer;
 pub use retry::{RetryLayer, RetryPolicy};
 #[doc(inline)]
 pub use rules::{Effect, Failure, Verdict};
+#[doc(inline)]
+pub use stack::{Stack, StackService};
 #[doc(inline)]
 pub use timeout::TimeoutLayer;

@@ -27,6 +27,12 @@ impl BulkheadLayer {
         Ok(Self { semaphore: Semaphore::new(limit)?, queueing })
     }
 
+    /// As many in flight as can be counted.
+    pub(crate) fn unlimited() -> Self {
+        let queueing = Queueing { max_wait: Duration::ZERO, max_queue: usize::MAX };
+        Self { semaphore: Semaphore::unlimited(), queueing }
+    }
+
     /// Lets a request wait so long for a place. Zero, the default, is not at all; a wait too large for the clock
     /// never ends.
     #[must_use]

@@ -99,6 +99,10 @@ impl Semaphore {
         Ok(Self::with(Word::new(limit)))
     }
 
+    pub(super) fn unlimited() -> Self {
+        Self::with(Word::new(Word::MAX_LIMIT))
+    }
+
     fn with(word: Word) -> Self {
         Self { shared: Arc::new(Shared { word: AtomicU64::new(word.0), queue: Mutex::default() }) }
     }

@@ -119,12 +119,21 @@ impl CircuitBuilder {
     }
 
     /// How far a time window looks back; `None` for a count window.
-    #[cfg(feature = "http")]
     pub(crate) fn window_duration(&self) -> Option<Duration> {
         match self.window {
             WindowKind::Count(_) => None,
             WindowKind::Time(duration, _) => Some(duration),
         }
+    }
+
+    /// From when on a call is slow, if that is judged.
+    pub(crate) fn slow_threshold(&self) -> Option<Duration> {
+        self.slow_calls.map(|slow| slow.threshold)
+    }
+
+    /// The probe timeout, if it was set.
+    pub(crate) const fn probe_limit(&self) -> Option<Duration> {
+        self.probe_timeout
     }
 
     /// The circuit, closed and with an empty window.

@@ -86,6 +86,10 @@ pub(crate) fn deadline_in(cx: &Context<'_>) -> Option<Instant> {
 /// When `limit` from now is over; `None` if no timer can wait for that.
 #[inline]
 pub(crate) fn end_of(limit: Duration) -> Option<Instant> {
+    if limit == Duration::MAX {
+        // No limit at all: that need not be asked of the clock.
+        return None;
+    }
     Instant::now().checked_add(limit).filter(|end| end.checked_add(TICK).is_some())
 }
 

@@ -72,7 +72,6 @@ impl RetryPolicyBuilder {
         Self { seed: Some(seed), ..self }
     }
 
-    #[cfg(feature = "http")]
     pub(crate) const fn attempts(&self) -> u32 {
         self.max_attempts
     }

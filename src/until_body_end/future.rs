@@ -23,7 +23,7 @@ pin_project! {
 
 impl<F> ResponseFuture<F> {
     #[inline]
-    pub(super) const fn new(inner: F, is_head: bool) -> Self {
+    pub(crate) const fn new(inner: F, is_head: bool) -> Self {
         Self { inner, is_head }
     }
 }

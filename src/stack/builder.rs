@@ -1,0 +1,214 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+#[cfg(feature = "http")]
+use super::layer::WithBody;
+use super::layer::{Parts, Plain, Stack};
+use super::numbers::Times;
+use crate::backoff::{Backoff, Jitter};
+use crate::bulkhead::BulkheadLayer;
+use crate::circuit_breaker::{Circuit, CircuitBreakerLayer, CircuitBuilder};
+use crate::config::InvalidConfig;
+use crate::retry::{RetryBudget, RetryLayer, RetryPolicy, RetryPolicyBuilder};
+use crate::timeout::TimeoutLayer;
+
+/// A bound on what piles up while nothing else bounds it, above what a client of one upstream has in flight when all is
+/// well.
+const IN_FLIGHT: usize = 4_096;
+
+/// Puts a [`Stack`] together. Made by [`Stack::new`] and `Stack::http`.
+#[derive(Debug, Clone)]
+#[must_use = "a builder does nothing until it is built"]
+pub struct StackBuilder<R, B = Plain> {
+    name: Arc<str>,
+    rules: R,
+    body: B,
+    times: Times,
+    retry: RetryPolicyBuilder,
+    circuit: Part<CircuitBuilder, Circuit>,
+    bulkhead: Part<usize, BulkheadLayer>,
+}
+
+/// A part of the stack: to be built, given, or left out.
+#[derive(Debug, Clone)]
+enum Part<B, G> {
+    Build(B),
+    Given(G),
+    Without,
+}
+
+impl<R, B> StackBuilder<R, B> {
+    pub(super) fn new(name: Arc<str>, rules: R, body: B) -> Self {
+        let circuit = Circuit::builder(Arc::clone(&name)).count_window(100).failure_ratio(0.9).probes(1).open_for(
+            Backoff::exponential(Duration::from_secs(1))
+                .factor(1.25)
+                .max(Duration::from_secs(30))
+                .jitter(Jitter::Equal),
+        );
+        Self {
+            name,
+            rules,
+            body,
+            times: Times::default(),
+            retry: RetryPolicy::builder(),
+            circuit: Part::Build(circuit),
+            bulkhead: Part::Build(IN_FLIGHT),
+        }
+    }
+
+    /// Sets the rules of every layer: `Http::builder()`, or your own.
+    pub fn rules<T>(self, rules: T) -> StackBuilder<T, B> {
+        let Self { name, body, times, retry, circuit, bulkhead, .. } = self;
+        StackBuilder { name, rules, body, times, retry, circuit, bulkhead }
+    }
+
+    /// Bounds the whole request: queueing, every attempt, every pause and, for HTTP, the body of the response. It does not
+    /// bound what stands outside the stack, nor the time until the client is ready (`poll_ready`).
+    pub fn total_timeout(mut self, limit: Duration) -> Self {
+        self.times.total = Some(limit);
+        self
+    }
+
+    /// Leaves the total timeout out.
+    pub fn without_total_timeout(self) -> Self {
+        self.total_timeout(Duration::MAX)
+    }
+
+    /// Bounds one attempt, from its permit of the bulkhead to the head of the response.
+    pub fn attempt_timeout(mut self, limit: Duration) -> Self {
+        self.times.attempt = Some(limit);
+        self
+    }
+
+    /// Leaves the attempt timeout out. A hung attempt then lasts until the total timeout, and the circuit learns of it only
+    /// if `abandoned_after` or slow calls are judged.
+    pub fn without_attempt_timeout(self) -> Self {
+        self.attempt_timeout(Duration::MAX)
+    }
+
+    /// Says what the connect timeout of your client is, so that it can be checked against the attempt timeout.
+    pub fn connect_timeout(mut self, limit: Duration) -> Self {
+        self.times.connect = Some(limit);
+        self
+    }
+
+    /// Changes the retries.
+    pub fn retry(mut self, change: impl FnOnce(RetryPolicyBuilder) -> RetryPolicyBuilder) -> Self {
+        self.retry = change(self.retry);
+        self
+    }
+
+    /// Leaves the retries out: every request is one attempt.
+    pub fn without_retry(self) -> Self {
+        self.retry(|retry| retry.max_attempts(1))
+    }
+
+    /// Pays for retries from `budget`, which other stacks for the same upstream may share.
+    pub fn with_budget(self, budget: RetryBudget) -> Self {
+        self.retry(|retry| retry.budget(budget))
+    }
+
+    /// Changes the circuit. After [`with_circuit`](Self::with_circuit) or [`without_circuit`](Self::without_circuit) this
+    /// has no effect.
+    pub fn circuit(mut self, change: impl FnOnce(CircuitBuilder) -> CircuitBuilder) -> Self {
+        if let Part::Build(circuit) = self.circuit {
+            self.circuit = Part::Build(change(circuit));
+        }
+        self
+    }
+
+    /// Uses this circuit. Give the same one to several stacks for the same upstream, such as endpoints with timeouts of
+    /// their own.
+    pub fn with_circuit(mut self, circuit: Circuit) -> Self {
+        self.circuit = Part::Given(circuit);
+        self
+    }
+
+    /// Leaves the circuit out.
+    pub fn without_circuit(mut self) -> Self {
+        self.circuit = Part::Without;
+        self
+    }
+
+    /// Bounds the requests in flight to `limit`. More wait in a queue, first come, first served, as long as the total
+    /// timeout allows: a burst is not an error.
+    pub fn bulkhead(mut self, limit: usize) -> Self {
+        self.bulkhead = Part::Build(limit);
+        self
+    }
+
+    /// Uses this bulkhead, with its own permits and its own queue.
+    pub fn with_bulkhead(mut self, bulkhead: BulkheadLayer) -> Self {
+        self.bulkhead = Part::Given(bulkhead);
+        self
+    }
+
+    /// Leaves the bulkhead out.
+    pub fn without_bulkhead(mut self) -> Self {
+        self.bulkhead = Part::Without;
+        self
+    }
+
+    /// The stack.
+    ///
+    /// # Errors
+    ///
+    /// If a part of it is not valid, or if numbers that you set contradict one another: more than one attempt and an attempt
+    /// timeout that is not below the total timeout; an attempt timeout that is not above the connect timeout; slow calls
+    /// that are slower than the attempt timeout; a time window shorter than two attempt timeouts; a probe timeout below the
+    /// attempt timeout. The error names the stack, the field, the value and the bound.
+    pub fn build(self) -> Result<Stack<R, B>, InvalidConfig>
+    where
+        R: Clone,
+    {
+        let name = Arc::clone(&self.name);
+        self.build_parts().map_err(|error| error.of(|| format!("stack `{name}`")))
+    }
+
+    fn build_parts(self) -> Result<Stack<R, B>, InvalidConfig>
+    where
+        R: Clone,
+    {
+        let (slow, window, probe) = match &self.circuit {
+            Part::Build(circuit) => (circuit.slow_threshold(), circuit.window_duration(), circuit.probe_limit()),
+            _ => (None, None, None),
+        };
+        self.times.check(self.retry.attempts(), slow, window, probe)?;
+        let (total, attempt) = self.times.resolve();
+        let has_circuit = !matches!(self.circuit, Part::Without);
+        let circuit = match self.circuit {
+            Part::Build(circuit) => circuit.build()?,
+            Part::Given(circuit) => circuit,
+            Part::Without => {
+                let circuit = Circuit::builder(self.name).build()?;
+                circuit.force_closed();
+                circuit
+            }
+        };
+        let has_bulkhead = !matches!(self.bulkhead, Part::Without);
+        let bulkhead = match self.bulkhead {
+            Part::Build(limit) => BulkheadLayer::new(limit)?.max_wait(Duration::MAX),
+            Part::Given(bulkhead) => bulkhead,
+            Part::Without => BulkheadLayer::unlimited(),
+        };
+        let parts = Parts {
+            total: TimeoutLayer::new(total),
+            retry: RetryLayer::new(self.retry.build()?, self.rules.clone()),
+            breaker: CircuitBreakerLayer::new(circuit, self.rules),
+            bulkhead,
+            attempt: TimeoutLayer::new(attempt),
+            has_circuit,
+            has_bulkhead,
+        };
+        Ok(Stack::of(parts, self.body))
+    }
+}
+
+#[cfg(feature = "http")]
+impl<R> StackBuilder<R, WithBody> {
+    /// Ends a request with the head of its response: for server-sent events and other bodies that are meant to go on.
+    pub fn until_head(mut self) -> Self {
+        self.body.until_head = true;
+        self
+    }
+}

@@ -1,0 +1,108 @@
+use std::sync::Arc;
+
+use tower_layer::Layer;
+
+use super::builder::StackBuilder;
+use super::service::StackService;
+use crate::bulkhead::{BulkheadLayer, Semaphore};
+use crate::circuit_breaker::{Circuit, CircuitBreakerLayer};
+use crate::error::ServiceErrorLayer;
+#[cfg(feature = "http")]
+use crate::http::HttpRules;
+use crate::retry::{RetryBudget, RetryLayer};
+use crate::timeout::TimeoutLayer;
+
+/// The usual layers in one. Made by [`Stack::new`] and, for HTTP, `Stack::http`.
+///
+/// `R` are the rules. `B` says whether the responses have bodies that the total timeout bounds. Cheap to clone; clones,
+/// and all services made from them, share the circuit, the permits and the budget.
+#[derive(Debug)]
+pub struct Stack<R, B = Plain> {
+    parts: Arc<Parts<R>>,
+    body: B,
+}
+
+/// A stack for HTTP.
+#[cfg(feature = "http")]
+pub type HttpStack<R = HttpRules> = Stack<R, WithBody>;
+
+/// Responses are whole when they are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Plain;
+
+/// Responses have bodies, which the total timeout bounds too unless [`until_head`](StackBuilder::until_head) was called.
+#[cfg(feature = "http")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WithBody {
+    pub(super) until_head: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Parts<R> {
+    pub(super) total: TimeoutLayer,
+    pub(super) retry: RetryLayer<R>,
+    pub(super) breaker: CircuitBreakerLayer<R>,
+    pub(super) bulkhead: BulkheadLayer,
+    pub(super) attempt: TimeoutLayer,
+    /// Whether there is a circuit that can open.
+    pub(super) has_circuit: bool,
+    pub(super) has_bulkhead: bool,
+}
+
+impl<R> Stack<R> {
+    /// Starts a stack for what is not HTTP, with the numbers of [the table](super). The name is that of the circuit;
+    /// `rules` judge the results and say what may be repeated.
+    pub fn new(name: impl Into<Arc<str>>, rules: R) -> StackBuilder<R> {
+        StackBuilder::new(name.into(), rules, Plain)
+    }
+}
+
+#[cfg(feature = "http")]
+impl Stack<HttpRules> {
+    /// Starts a stack for an HTTP client, with the numbers of [the table](super) and the rules of
+    /// [`Http`](crate::http::Http). The name is that of the circuit.
+    pub fn http(name: impl Into<Arc<str>>) -> StackBuilder<HttpRules, WithBody> {
+        let rules = crate::http::Http::builder();
+        StackBuilder::new(name.into(), rules, WithBody { until_head: false })
+    }
+}
+
+impl<R, B> Stack<R, B> {
+    pub(super) fn of(parts: Parts<R>, body: B) -> Self {
+        Self { parts: Arc::new(parts), body }
+    }
+
+    /// The circuit, unless it was left out.
+    #[must_use]
+    pub fn circuit(&self) -> Option<&Circuit> {
+        self.parts.has_circuit.then(|| self.parts.breaker.circuit())
+    }
+
+    /// The permits of the bulkhead, unless it was left out.
+    #[must_use]
+    pub fn semaphore(&self) -> Option<Semaphore> {
+        self.parts.has_bulkhead.then(|| self.parts.bulkhead.semaphore())
+    }
+
+    /// The budget that pays for the retries.
+    #[must_use]
+    pub fn budget(&self) -> &RetryBudget {
+        self.parts.retry.policy().budget()
+    }
+}
+
+impl<R, B: Clone> Clone for Stack<R, B> {
+    fn clone(&self) -> Self {
+        Self { parts: Arc::clone(&self.parts), body: self.body.clone() }
+    }
+}
+
+impl<S: Clone, R, B: Clone> Layer<S> for Stack<R, B> {
+    type Service = StackService<S, R, B>;
+
+    fn layer(&self, client: S) -> Self::Service {
+        let Parts { total, retry, breaker, bulkhead, attempt, .. } = &*self.parts;
+        let attempt = bulkhead.layer(attempt.layer(ServiceErrorLayer.layer(client)));
+        StackService::new(total.layer(retry.layer(breaker.layer(attempt))), self.body.clone())
+    }
+}
