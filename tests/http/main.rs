@@ -10,5 +10,4 @@ mod faults;
 mod hosts;
 mod retry;
 mod rules;
-mod standard;
-mod universe;
+mod stack;

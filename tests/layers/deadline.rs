@@ -176,3 +176,99 @@ async fn a_future_that_leaves_the_timeout_around_it_sets_a_timer_of_its_own() {
     assert!(task.await.unwrap().unwrap_err().is_timeout());
     assert_eq!(start.elapsed(), millis(1000));
 }
+
+/// Layers that write the deadline into a header do so in `call`.
+#[tokio::test(start_paused = true)]
+async fn it_is_known_in_call_as_well_on_the_first_attempt_as_on_later_ones() {
+    let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let noted = Arc::clone(&seen);
+    let policy = RetryPolicy::builder().max_attempts(2).backoff(millis(200)).build().unwrap();
+    let client = ServiceBuilder::new()
+        .layer(TimeoutLayer::new(millis(500)))
+        .layer(RetryLayer::new(policy, all_idempotent()))
+        .map_request(move |()| noted.lock().unwrap().push(left()))
+        .map_err(Error::Service)
+        .service(service_fn(|()| async { Err::<(), _>("down") }));
+    client.oneshot(()).await.unwrap_err();
+    assert_eq!(*seen.lock().unwrap(), [Some(millis(500)), Some(millis(300))]);
+}
+
+fn hung(limit: Duration) -> impl tower::Service<(), Response = (), Error = Error<()>, Future: Send> + Clone + Send {
+    ServiceBuilder::new()
+        .layer(TimeoutLayer::new(limit))
+        .map_err(Error::Service)
+        .service(service_fn(|()| std::future::pending::<Result<(), ()>>()))
+}
+
+/// As in a `FuturesUnordered`, which polls its futures with wakers of its own, and only those that were woken.
+#[tokio::test(start_paused = true)]
+async fn a_timeout_polled_with_another_waker_is_woken_after_the_timeout_around_it_is_gone() {
+    let mut inner = tokio_test::task::spawn(hung(millis(300)).oneshot(()));
+    {
+        let mut outer = tokio_test::task::spawn(
+            ServiceBuilder::new()
+                .layer(TimeoutLayer::new(millis(100)))
+                .map_err(Error::Service)
+                .service(service_fn(|()| {
+                    assert!(inner.poll().is_pending());
+                    std::future::pending::<Result<(), ()>>()
+                }))
+                .oneshot(()),
+        );
+        assert!(outer.poll().is_pending());
+    }
+    // Nobody polls it but for its own wake-up.
+    tokio::time::advance(millis(301)).await;
+    assert!(inner.is_woken());
+    assert!(matches!(inner.poll(), std::task::Poll::Ready(Err(error)) if error.is_timeout()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timeout_in_a_local_set_that_outlives_the_timeout_around_it_still_fires() {
+    let local = tokio::task::LocalSet::new();
+    let task = local.spawn_local(hung(millis(300)).oneshot(()));
+    let start = Instant::now();
+    let outer = tokio::time::timeout(millis(100), {
+        let client = ServiceBuilder::new().layer(TimeoutLayer::new(millis(200))).map_err(Error::Service);
+        client
+            .service(service_fn(|()| async { Ok::<_, ()>(local.run_until(std::future::pending::<()>()).await) }))
+            .oneshot(())
+    });
+    assert!(outer.await.is_err());
+    let result = local.run_until(task).await.unwrap();
+    assert!(result.unwrap_err().is_timeout());
+    assert_eq!(start.elapsed(), millis(300));
+}
+
+/// In real time: a worker that blocks does not let a paused clock move.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_timeout_within_blocking_code_ends_though_the_one_around_it_cannot() {
+    let outer = ServiceBuilder::new().layer(TimeoutLayer::new(millis(50))).map_err(Error::Service).service(service_fn(
+        |()| async {
+            let run = || tokio::runtime::Handle::current().block_on(hung(millis(150)).oneshot(()));
+            Ok::<_, ()>(tokio::task::block_in_place(run).is_err_and(|error| error.is_timeout()))
+        },
+    ));
+    assert_eq!(outer.oneshot(()).await, Ok(true));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_call_within_blocking_code_has_its_full_time() {
+    let inner = ServiceBuilder::new().layer(TimeoutLayer::new(millis(400))).map_err(Error::Service).service(
+        service_fn(|()| async {
+            sleep(millis(150)).await;
+            Ok::<_, ()>(())
+        }),
+    );
+    let outer = ServiceBuilder::new().layer(TimeoutLayer::new(millis(10_000))).map_err(Error::Service).service(
+        service_fn(|()| async {
+            let calls = || {
+                (0..3)
+                    .map(|_| tokio::runtime::Handle::current().block_on(inner.clone().oneshot(())))
+                    .collect::<Vec<_>>()
+            };
+            Ok::<_, ()>(tokio::task::block_in_place(calls))
+        }),
+    );
+    assert_eq!(outer.oneshot(()).await, Ok(vec![Ok(()), Ok(()), Ok(())]));
+}

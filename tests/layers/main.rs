@@ -8,6 +8,6 @@ mod deadline;
 mod errors;
 mod fallback;
 mod invalid_config;
-// mod per_key;
-// mod retry;
+//mod per_key;
+//mod retry;
 mod timeout;

@@ -15,8 +15,8 @@ use tokio_test::{assert_pending, assert_ready_ok, task};
 use tower::util::ServiceFn;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use windbreak::backoff::{Backoff, Jitter};
-use windbreak::rules::{Classify, Replay};
 use windbreak::retry::{Attempts, Dispose, RetryBudget, RetryPolicyBuilder};
+use windbreak::rules::{Classify, Replay};
 use windbreak::{
     BulkheadLayer, Circuit, CircuitBreakerLayer, Effect, Failure, RetryLayer, RetryPolicy, TimeoutLayer, Verdict,
 };
@@ -245,7 +245,8 @@ async fn a_refused_response_is_dropped_before_the_pause() {
         noted.note();
         std::future::ready(Ok::<_, Error>(response.raised_on_drop()))
     });
-    let policy = eager().classify(|_: Result<&RaisedOnDrop, &Error>| Verdict::Failure(Failure::new(Effect::NotApplied)));
+    let policy =
+        eager().classify(|_: Result<&RaisedOnDrop, &Error>| Verdict::Failure(Failure::new(Effect::NotApplied)));
     let client = ServiceBuilder::new().layer(RetryLayer::new(policy.backoff(secs(1)).build().unwrap())).service(callee);
     let mut response = task::spawn(client.oneshot(()));
     assert_pending!(response.poll());

@@ -1,12 +1,14 @@
 //! The timeout, as its users see it.
 
 use std::future::pending;
-use std::task::Context;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::support::{Flag, Late, Steered, millis, secs, starved_at_first};
 use http::{Request, Response};
 use http_body_util::BodyExt as _;
+use hyper::body::{Body, Bytes, Frame};
 use tokio::sync::oneshot;
 use tokio::task::{consume_budget, yield_now};
 use tokio::time::{Instant, advance, sleep};
@@ -247,4 +249,56 @@ async fn the_shorter_of_two_timeouts_ends_first_wherever_it_stands() {
         assert_eq!(error.rejection(), Some(&Rejection::timeout(secs(1))), "{outer} s around {inner} s");
         assert_eq!(start.elapsed(), secs(1));
     }
+}
+
+/// A body that has a frame for whoever asks.
+struct Endless;
+
+impl Body for Endless {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"more")))))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_whose_reader_is_slower_than_the_server_ends_at_the_deadline() {
+    let mut body = ServiceBuilder::new()
+        .layer(TimeoutLayer::new(secs(1)).until_body_end())
+        .service(service_fn(|_: Request<()>| async { Ok::<_, Error>(Response::new(Endless)) }))
+        .oneshot(Request::new(()))
+        .await
+        .unwrap()
+        .into_body();
+    for _ in 0..10 {
+        assert!(body.frame().await.unwrap().is_ok());
+        sleep(millis(100)).await;
+    }
+    // At the deadline a frame that is there is delivered; after it none is.
+    assert!(body.frame().await.unwrap().is_ok());
+    sleep(millis(1)).await;
+    let error = body.frame().await.unwrap().unwrap_err();
+    assert_eq!(Rejection::find_in(&*error), Some(&Rejection::timeout(secs(1))));
+    let error = error.downcast::<std::io::Error>().unwrap();
+    assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
+    assert!(body.frame().await.is_none(), "the body is gone");
+}
+
+/// In real time: a task that is never pending does not let a paused clock move.
+#[tokio::test]
+async fn a_body_that_is_always_ready_ends_at_the_deadline() {
+    let mut body = ServiceBuilder::new()
+        .layer(TimeoutLayer::new(millis(50)).until_body_end())
+        .service(service_fn(|_: Request<()>| async { Ok::<_, Error>(Response::new(Endless)) }))
+        .oneshot(Request::new(()))
+        .await
+        .unwrap()
+        .into_body();
+    let start = Instant::now();
+    while body.frame().await.unwrap().is_ok() {
+        assert!(start.elapsed() < secs(10), "it does not end");
+    }
+    assert!(start.elapsed() >= millis(50));
 }
