@@ -9,6 +9,19 @@
 //! A saga is not a layer, and it repeats no step. Put retries, timeouts and a circuit breaker around the client
 //! that a step uses. For work that must survive a crash, write down what is pending before each step and sweep it.
 //!
+//! Before [`pivot`](Saga::pivot) a failure ends the saga: a further step does not run, and says
+//! [`Cause::Ended`]. After it, earlier steps stand and the work goes forward only: the failed step can be tried again.
+//!
+//! A saga that is dropped before [`finish`](Saga::finish) hands its pending undos to [`on_drop`](Saga::on_drop).
+//!
+//! | event | level | fields |
+//! |---|---|---|
+//! | `saga step failed` | `WARN` | `saga`, `step`, `effect` (`not_applied`, `unknown`), `error`, `pivoted`, `pending` (how many undos) |
+//! | `saga undo failed` | `WARN` | `saga`, `step`, `attempt` (from 1), `error` |
+//! | `saga step is stuck` | `ERROR` | `saga`, `step`, `note`, `reason` ([`Reason::as_str`]), `error` |
+//! | `saga dropped with pending undos` | `ERROR` | `saga`, `pending` (the steps and their notes) |
+//! | `saga could not hand over its pending undos` | `ERROR` | the same, and `panic`, what `on_drop` said |
+//!
 //! ```
 //! use windbreak::Saga;
 //!
@@ -100,7 +113,7 @@
 //!         .step("charge", shop.charge("order-7"))
 //!         .note("order 7: key order-7")
 //!         .effect_of(|error| match error {
-//!             PaymentError::Declined => Effect::None,
+//!             PaymentError::Declined => Effect::NotApplied,
 //!             PaymentError::NoResponse => Effect::Unknown,
 //!         })
 //!         .undo(|receipt| shop.refund(receipt))
@@ -132,3 +145,22 @@
 //! # Ok(())
 //! # }
 //! ```
+
+mod caught;
+mod chain;
+mod error;
+mod pending;
+mod plan;
+mod policy;
+#[allow(clippy::module_inception, reason = "the file is named for the type that it holds")]
+mod saga;
+mod step;
+mod stuck;
+mod undo;
+
+pub use error::{Cause, SagaError, UndoReport, Unfinished};
+pub use pending::{Pending, PendingStep};
+pub use policy::{UndoPolicy, UndoPolicyBuilder};
+pub use saga::Saga;
+pub use step::{Said, Step, Unsaid};
+pub use stuck::{Reason, Stuck};
