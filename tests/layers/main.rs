@@ -10,4 +10,5 @@ mod fallback;
 mod invalid_config;
 // mod per_key;
 // mod retry;
+mod saga;
 mod timeout;
