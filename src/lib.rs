@@ -16,6 +16,7 @@ pub mod http;
 #[cfg(feature = "per-key")]
 pub mod per_key;
 pub mod rules;
+pub mod saga;
 pub mod stack;
 pub mod until_body_end;
 pub mod window;
@@ -46,6 +47,8 @@ pub use per_key::PerKeyLayer;
 pub use retry::{RetryLayer, RetryPolicy};
 #[doc(inline)]
 pub use rules::{Effect, Failure, Verdict};
+#[doc(inline)]
+pub use saga::{Saga, SagaError};
 #[doc(inline)]
 pub use stack::{Stack, StackService};
 #[doc(inline)]

@@ -13,6 +13,7 @@ use windbreak::bulkhead::Semaphore;
 use windbreak::circuit_breaker::{CircuitBuilder, Permit, Snapshot, State};
 use windbreak::retry::{RetryBudget, RetryPolicyBuilder};
 use windbreak::rules::{ErrorsOnly, rules_fn};
+use windbreak::saga::{Stuck, UndoPolicy, UndoReport};
 use windbreak::window::{CountWindow, TimeWindow};
 use windbreak::{
     BulkheadLayer, Circuit, CircuitBreakerLayer, Error, FallbackLayer, InvalidConfig, Rejection, RetryLayer,
@@ -93,6 +94,10 @@ fn handles_policies_and_numbers_are_shareable() {
     clonable::<Jitter>();
     clonable::<CountWindow>();
     clonable::<TimeWindow>();
+    clonable::<UndoPolicy>();
+    clonable::<windbreak::SagaError<std::io::ErrorKind>>();
+    clonable::<Stuck>();
+    clonable::<UndoReport>();
     clonable::<Rejection>();
     clonable::<InvalidConfig>();
     shareable::<Error<std::io::Error>>();

@@ -103,7 +103,7 @@ proptest! {
             let in_flight_before = semaphore.in_flight();
             match step {
                 Step::Arrive(max_queue) => {
-                    let arrival = match places.try_acquire().map(Ok).or_else(|| places.enqueue(max_queue)) {
+                    let arrival = match semaphore.try_acquire().map(Ok).or_else(|| semaphore.enqueue(max_queue)) {
                         Some(Ok(permit)) => {
                             permits.push(permit);
                             Arrival::Admitted
@@ -157,25 +157,25 @@ proptest! {
             // What the model must not be wrong about either.
             prop_assert!(semaphore.in_flight() <= semaphore.limit().max(in_flight_before));
             prop_assert!(semaphore.queued() == 0 || semaphore.in_flight() >= semaphore.limit());
-            prop_assert_eq!(places.shared.load().is_queued(), semaphore.queued() > 0);
+            prop_assert_eq!(semaphore.shared.load().is_queued(), semaphore.queued() > 0);
         }
         drop((permits, waiting));
         prop_assert_eq!((semaphore.in_flight(), semaphore.queued()), (0, 0));
-        prop_assert_eq!(Arc::strong_count(&places.shared), 1);
+        prop_assert_eq!(Arc::strong_count(&semaphore.shared), 1);
     }
 }
 
 #[test]
 fn those_who_leave_the_queue_leave_no_memory_behind() {
     let semaphore = Semaphore::new(1).unwrap();
-    let _in_flight = places.try_acquire().unwrap();
-    let _first = places.enqueue(usize::MAX).unwrap().err().unwrap();
+    let _in_flight = semaphore.try_acquire().unwrap();
+    let _first = semaphore.enqueue(usize::MAX).unwrap().err().unwrap();
     for _ in 0..1_000 {
-        let leaves = places.enqueue(usize::MAX).unwrap().err().unwrap();
-        assert_eq!(places.shared.lock().waiting.len(), 2);
+        let leaves = semaphore.enqueue(usize::MAX).unwrap().err().unwrap();
+        assert_eq!(semaphore.shared.lock().waiting.len(), 2);
         drop(leaves);
     }
-    assert_eq!(places.shared.lock().waiting.len(), 1);
+    assert_eq!(semaphore.shared.lock().waiting.len(), 1);
 }
 
 #[test]

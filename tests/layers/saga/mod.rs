@@ -1,0 +1,9 @@
+//! Sagas: what is undone, in which order, what is stuck, and what a dropped saga leaves.
+
+mod dropped;
+mod events;
+mod helpers;
+mod model;
+mod property;
+mod steps;
+mod undos;
