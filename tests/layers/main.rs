@@ -8,12 +8,8 @@ mod deadline;
 mod errors;
 mod fallback;
 mod invalid_config;
-<<<<<<< HEAD
-//mod per_key;
-//mod retry;
-=======
 // mod per_key;
 // mod retry;
 mod saga;
->>>>>>> saga
+mod stack;
 mod timeout;
