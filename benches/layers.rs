@@ -30,6 +30,7 @@ use tokio::time::Instant;
 use tower::retry::Policy;
 use tower::{Service, ServiceBuilder};
 use windbreak::circuit_breaker::CircuitBuilder;
+use windbreak::rules::ErrorsOnly;
 use windbreak::window::{CountWindow, Outcome, TimeWindow};
 use windbreak::{
     BulkheadLayer, Circuit, CircuitBreakerLayer, Error, FallbackLayer, RetryLayer, RetryPolicy, TimeoutLayer,
@@ -131,14 +132,14 @@ fn windows() -> Vec<Contender<'static>> {
     ]
 }
 
-fn circuit(window: impl FnOnce(CircuitBuilder) -> CircuitBuilder) -> CircuitBreakerLayer {
+fn circuit(window: impl FnOnce(CircuitBuilder) -> CircuitBuilder) -> CircuitBreakerLayer<ErrorsOnly> {
     let circuit = window(Circuit::builder("callee").open_for(LONG));
-    CircuitBreakerLayer::new(circuit.build().expect("its numbers are valid"))
+    CircuitBreakerLayer::new(circuit.build().expect("its numbers are valid"), ErrorsOnly)
 }
 
-fn retry() -> RetryLayer {
-    let policy = RetryPolicy::builder().max_attempts(ATTEMPTS).assume_idempotent(true);
-    RetryLayer::new(policy.build().expect("its numbers are valid"))
+fn retry() -> RetryLayer<ErrorsOnly> {
+    let policy = RetryPolicy::builder().max_attempts(ATTEMPTS);
+    RetryLayer::new(policy.build().expect("its numbers are valid"), ErrorsOnly)
 }
 
 fn bulkhead() -> BulkheadLayer {
@@ -151,12 +152,12 @@ where
 {
     let inner = ServiceBuilder::new().map_err(Error::Service).service(callee);
     let new = ServiceBuilder::new;
-    let five = new().layer(FallbackLayer::value(0)).layer(TimeoutLayer::new(LONG)).layer(retry());
+    let five = new().layer(FallbackLayer::value(0, ErrorsOnly)).layer(TimeoutLayer::new(LONG)).layer(retry());
     let five = five.layer(circuit(|circuit| circuit)).layer(bulkhead()).service(inner.clone());
     vec![
         called("bare call", callee),
         called("map_err", inner.clone()),
-        called("fallback", new().layer(FallbackLayer::value(0)).service(inner.clone())),
+        called("fallback", new().layer(FallbackLayer::value(0, ErrorsOnly)).service(inner.clone())),
         called("timeout", new().layer(TimeoutLayer::new(LONG)).service(inner.clone())),
         called("tower: timeout", new().timeout(LONG).service(callee)),
         called("retry", new().layer(retry()).service(inner.clone())),

@@ -60,10 +60,7 @@ fn what_contradicts_itself_is_explained() {
 
 #[test]
 fn a_part_that_is_not_valid_is_named_with_its_stack() {
-    assert_eq!(
-        error(|stack| stack.bulkhead(0)),
-        "stack `upstream`: `limit` is 0; it must be from 1 to 2147483647"
-    );
+    assert_eq!(error(|stack| stack.bulkhead(0)), "stack `upstream`: `limit` is 0; it must be from 1 to 2147483647");
     assert_eq!(
         error(|stack| stack.retry(|retry| retry.max_attempts(0))),
         "stack `upstream`: `max_attempts` is 0; it must be at least 1, the first attempt"
@@ -159,12 +156,7 @@ async fn two_stacks_share_a_circuit_a_budget_and_a_bulkhead() {
     let budget = RetryBudget::new(0.1, 1).unwrap();
     let bulkhead = BulkheadLayer::new(7).unwrap();
     let with = |stack: StackBuilder<ErrorsOnly>| {
-        stack
-            .with_circuit(circuit.clone())
-            .with_budget(budget.clone())
-            .with_bulkhead(bulkhead.clone())
-            .build()
-            .unwrap()
+        stack.with_circuit(circuit.clone()).with_budget(budget.clone()).with_bulkhead(bulkhead.clone()).build().unwrap()
     };
     let (quick, slow) = (with(stack().attempt_timeout(secs(1))), with(stack().attempt_timeout(secs(9))));
     assert_eq!((quick.semaphore().unwrap().limit(), slow.semaphore().unwrap().limit()), (7, 7));

@@ -17,6 +17,7 @@ use tower::{Service, ServiceBuilder};
 use windbreak::bulkhead::Semaphore;
 use windbreak::circuit_breaker::{Permit, State};
 use windbreak::retry::RetryBudget;
+use windbreak::rules::ErrorsOnly;
 use windbreak::{BulkheadLayer, Circuit, CircuitBreakerLayer, Error, RetryLayer, RetryPolicy, TimeoutLayer, Verdict};
 
 const CALLS: usize = 1_000_000;
@@ -244,7 +245,6 @@ async fn after_a_million_calls_nothing_is_lost() {
     let policy = RetryPolicy::builder()
         .max_attempts(2)
         .backoff(Duration::from_nanos(1))
-        .assume_idempotent(true)
         .budget(RetryBudget::new(0.01, 10).expect("a ratio"))
         .build()
         .expect("the numbers agree");
@@ -254,8 +254,8 @@ async fn after_a_million_calls_nothing_is_lost() {
     let callee = Callee::default();
     let service = ServiceBuilder::new()
         .layer(TimeoutLayer::new(Duration::from_secs(3600)))
-        .layer(RetryLayer::new(policy))
-        .layer(CircuitBreakerLayer::new(circuit.clone()))
+        .layer(RetryLayer::new(policy, ErrorsOnly.idempotent(|_: &_| true)))
+        .layer(CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly))
         .layer(bulkhead)
         .layer(TimeoutLayer::new(Duration::from_millis(1)))
         .service(callee.clone());

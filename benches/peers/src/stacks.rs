@@ -13,6 +13,7 @@ use tower_resilience::circuitbreaker::{CircuitBreakerLayer as PeerBreaker, Slidi
 use tower_resilience::fallback::FallbackLayer as PeerFallback;
 use tower_resilience::retry::RetryLayer as PeerRetry;
 use tower_resilience::timelimiter::TimeLimiterLayer as PeerTimeout;
+use windbreak::rules::ErrorsOnly;
 use windbreak::{
     BulkheadLayer, Circuit, CircuitBreakerLayer, Error, FallbackLayer, RetryLayer, RetryPolicy, TimeoutLayer,
 };
@@ -103,20 +104,20 @@ fn windbreak_breaker<S: Callee>(
     let circuit =
         Circuit::builder("callee").failure_ratio(RATIO.into()).minimum_calls(MINIMUM_CALLS as usize).open_for(HOUR);
     let circuit = window(circuit).build().expect("its numbers are valid");
-    ServiceBuilder::new().layer(CircuitBreakerLayer::new(circuit)).map_err(Error::Service).service(callee)
+    ServiceBuilder::new().layer(CircuitBreakerLayer::new(circuit, ErrorsOnly)).map_err(Error::Service).service(callee)
 }
 
 fn windbreak_five<S: Callee>(callee: S) -> impl Service<u64> + Clone + Send {
-    let policy = RetryPolicy::builder().max_attempts(ATTEMPTS).assume_idempotent(true);
+    let policy = RetryPolicy::builder().max_attempts(ATTEMPTS);
     let circuit = Circuit::builder("callee")
         .count_window(WINDOW)
         .failure_ratio(RATIO.into())
         .minimum_calls(MINIMUM_CALLS as usize);
     ServiceBuilder::new()
-        .layer(FallbackLayer::value(0))
+        .layer(FallbackLayer::value(0, ErrorsOnly))
         .layer(TimeoutLayer::new(TIMEOUT))
-        .layer(RetryLayer::new(policy.build().expect("its numbers are valid")))
-        .layer(CircuitBreakerLayer::new(circuit.build().expect("its numbers are valid")))
+        .layer(RetryLayer::new(policy.build().expect("its numbers are valid"), ErrorsOnly))
+        .layer(CircuitBreakerLayer::new(circuit.build().expect("its numbers are valid"), ErrorsOnly))
         .layer(BulkheadLayer::new(IN_FLIGHT).expect("its number is valid"))
         .map_err(Error::Service)
         .service(callee)
