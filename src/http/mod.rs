@@ -138,6 +138,7 @@ mod effect;
 pub mod idempotency_key;
 mod keys;
 mod message;
+pub mod progress_timeout;
 mod replay;
 #[cfg(feature = "reqwest")]
 mod reqwest;

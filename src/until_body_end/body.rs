@@ -160,7 +160,8 @@ where
             Some(Err(_)) => this.guard.settle(G::fail),
             Some(Ok(frame)) if frame.is_trailers() || body.is_end_stream() => this.guard.settle(G::complete),
             Some(Ok(_)) => {
-                if this.guard.0.is_some() {
+                if let Some(guard) = &mut this.guard.0 {
+                    guard.frame();
                     *this.unread_since = Some(Instant::now());
                 }
             }

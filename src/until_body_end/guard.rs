@@ -23,6 +23,9 @@ pub trait Guard: Sealed + Unpin {
         Poll::Pending
     }
 
+    /// A frame of the body has come.
+    fn frame(&mut self) {}
+
     /// The caller did not read for this long: that is not the time of the upstream.
     fn exclude(&mut self, _unread: Duration) {}
 }

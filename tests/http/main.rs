@@ -10,4 +10,5 @@ mod faults;
 mod hosts;
 mod retry;
 mod rules;
+mod progress;
 mod stack;
