@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt as _, Full};
+use proptest::prelude::*;
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt as _};
@@ -112,4 +113,206 @@ fn clients_name_a_host_alike() {
         assert_eq!(authority(&hyper_get(url)), expected);
     }
     assert_eq!(authority(&hyper_get("/only/a/path")), "");
+}
+
+#[test]
+fn every_spelling_of_a_host_is_one_key() {
+    for (expected, urls) in [
+        (
+            "example.org",
+            &[
+                "http://example.org",
+                "http://EXAMPLE.org/",
+                "http://example.org:80/",
+                "http://example.org:080/",
+                "http://example.org:/",
+                "http://example.org./",
+                "http://Example.Org.:80/",
+                "https://example.org/",
+                "https://example.org:443/",
+                "http://user@example.org/",
+                "http://user:secret@example.org:80/",
+                "http://:secret@example.org/",
+            ][..],
+        ),
+        ("example.org:443", &["http://example.org:443/", "http://a:b@EXAMPLE.org.:443/"]),
+        ("example.org:80", &["https://example.org:80/"]),
+        ("[::1]", &["http://[::1]/", "http://[0:0:0:0:0:0:0:1]:80/", "http://a@[::1]:80/"]),
+        ("[fe80::a]:81", &["http://[FE80::A]:81/", "http://[fe80::000a]:81/"]),
+        ("[::ffff:1.2.3.4]", &["http://[::ffff:1.2.3.4]/", "http://[::ffff:102:304]/"]),
+        ("127.0.0.1", &["http://127.0.0.1/", "http://127.0.0.1.:80/"]),
+    ] {
+        for url in urls {
+            assert_eq!(authority(&hyper_get(url)), expected, "{url}");
+            assert_eq!(authority(&reqwest_get(url)), expected, "{url}");
+        }
+    }
+}
+
+#[test]
+fn a_host_without_end_is_a_key_with_an_end() {
+    // Longer than any name of DNS, so that nobody is there; but what a stranger sends must not fill a map.
+    for host in ["x".repeat(253), "x".repeat(256), "x".repeat(60_000), format!("{}..x", "x".repeat(254))] {
+        let (length, url) = (host.len(), format!("http://{host}:8080/"));
+        let (hyper, reqwest) =
+            (authority(&hyper_get(&url)), reqwest::Url::parse(&url).map(|_| authority(&reqwest_get(&url))));
+        assert!(hyper.len() <= 255 + ":8080".len() && hyper.ends_with("x:8080"), "{length}");
+        assert!(reqwest.is_err() || reqwest == Ok(hyper), "{length}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_key_shows_a_password_and_each_is_its_own_key(
+        secret in "[a-z0-9!$&'()*+,;=%]{6,12}",
+        host in "[A-Za-z0-9-]{1,40}(\\.[A-Za-z0-9]{1,40}){0,6}\\.?",
+        port in proptest::option::of(0_u16..),
+        secure: bool,
+    ) {
+        let scheme = if secure { "https" } else { "http" };
+        let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+        let url = format!("{scheme}://user:{secret}Q@{host}{port}/");
+        let Ok(request) = Request::get(&url).body(()) else { return Ok(()) };
+        let key = authority(&request);
+        // "Q" is in no host in lower case.
+        prop_assert!(!key.contains(['@', 'Q', '/']) && key == key.to_ascii_lowercase(), "{url}: {key}");
+        let plain = format!("{scheme}://{}{port}/", host.trim_end_matches('.'));
+        prop_assert_eq!(&authority(&Request::get(&plain).body(()).unwrap()), &key);
+        let again = format!("{scheme}://{key}/");
+        prop_assert_eq!(&authority(&Request::get(&again).body(()).unwrap()), &key, "it is a key of its own");
+        if let Ok(url) = reqwest::Url::parse(&url) {
+            // Numbers in other spellings are addresses to reqwest, and names to hyper.
+            if url.domain().is_some() {
+                prop_assert_eq!(authority(&reqwest::Request::new(Method::GET, url)), key);
+            }
+        }
+    }
+}
+
+fn standard() -> Standard {
+    Standard::builder("search")
+        .total_timeout(Duration::from_secs(5))
+        .attempt_timeout(Duration::from_secs(2))
+        .retry(|retry| retry.backoff(Duration::from_millis(5)))
+        .circuit(|circuit| circuit.minimum_calls(10).open_for(Duration::from_secs(1)).probes(1))
+        .build()
+        .expect("the numbers are good")
+}
+
+#[tokio::test]
+async fn the_standard_stack_answers_over_both_clients_and_versions() {
+    let server = well().await;
+    for version in [Version::Http1, Version::Http2] {
+        let client = ServiceBuilder::new().layer(standard()).map_err(Error::Service).service(hyper_client(version));
+        let response = client.oneshot(hyper_get(&server.url("/"))).await.unwrap();
+        assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "ok");
+
+        let client = ServiceBuilder::new().layer(standard()).map_err(Error::Service).service(reqwest_client(version));
+        let response = client.oneshot(reqwest_get(&server.url("/"))).await.unwrap();
+        assert_eq!(response.text().await.unwrap(), "ok");
+    }
+    assert_eq!(server.requests(), 4);
+    server.is_left_alone().await;
+}
+
+#[tokio::test]
+async fn the_standard_stack_protects_while_the_server_is_away_and_recovers_when_it_is_back() {
+    async fn check<C, R, T, E>(client: C, get: fn(&str) -> R, stack: &Standard)
+    where
+        C: Service<R, Response = T, Error = Error<E>> + Clone,
+        E: std::fmt::Debug,
+    {
+        let server = well().await;
+        let (address, url) = (server.address(), server.url("/"));
+        for _ in 0..10 {
+            client.clone().oneshot(get(&url)).await.unwrap();
+        }
+        assert_eq!((server.requests(), stack.circuit().state()), (10, State::Closed));
+
+        server.stop().await;
+        let mut broken = 0;
+        while stack.circuit().state() == State::Closed {
+            client.clone().oneshot(get(&url)).await.err().expect("nobody listens");
+            broken += 1;
+            // With at most three attempts for each, and half of the calls.
+            assert!(broken <= 20, "the circuit does not open");
+        }
+        let start = Instant::now();
+        let error = client.clone().oneshot(get(&url)).await.err().expect("the circuit is open");
+        assert!(error.is_circuit_open() && error.retry_after().is_some(), "{error:?}");
+        assert!(start.elapsed() < Duration::from_millis(500), "at once: no attempt, and no pause");
+
+        let listener = TcpListener::bind(address).await.unwrap();
+        let back = Server::http_on(listener, |_| async { Response::new(Full::<Bytes>::from("ok")) });
+        let start = Instant::now();
+        while client.clone().oneshot(get(&url)).await.is_err() {
+            assert!(start.elapsed() < Duration::from_secs(5), "the circuit does not close");
+            sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!((stack.circuit().state(), back.requests()), (State::Closed, 1));
+        assert_eq!(stack.semaphore().in_flight(), 0);
+        drop(client);
+        back.is_left_alone().await;
+    }
+
+    let stack = standard();
+    let client = stack.layer(ServiceBuilder::new().map_err(Error::Service).service(hyper_client(Version::Http1)));
+    check(client, hyper_get, &stack).await;
+    let stack = standard();
+    let client = stack.layer(ServiceBuilder::new().map_err(Error::Service).service(reqwest_client(Version::Http1)));
+    check(client, reqwest_get, &stack).await;
+}
+
+#[tokio::test]
+async fn the_standard_stack_repeats_an_order_that_was_turned_away_if_there_can_be_no_redirect() {
+    let server = Server::http(|_| async {
+        let mut response = Response::new(Full::<Bytes>::default());
+        *response.status_mut() = http::StatusCode::TOO_MANY_REQUESTS;
+        response
+    })
+    .await;
+    let order = || reqwest_client(Version::Http1).post(server.url("/")).build().unwrap();
+
+    let client =
+        ServiceBuilder::new().layer(standard()).map_err(Error::Service).service(reqwest_client(Version::Http1));
+    assert_eq!(client.oneshot(order()).await.unwrap().status(), 429);
+    assert_eq!(server.requests(), 1);
+
+    let rules = Http::builder().without_redirects();
+    let stack = Standard::builder("orders").rules(rules).build().unwrap();
+    let client = ServiceBuilder::new().layer(stack).map_err(Error::Service).service(direct_client(Version::Http1));
+    assert_eq!(client.oneshot(order()).await.unwrap().status(), 429);
+    assert_eq!(server.requests(), 1 + 3);
+    server.is_left_alone().await;
+}
+
+#[tokio::test]
+async fn the_standard_stack_bounds_what_a_silent_server_costs() {
+    let server = Server::raw(|mut peer| async move {
+        peer.request().await;
+        peer.closed().await;
+    })
+    .await;
+    let stack = Standard::builder("silent")
+        .total_timeout(Duration::from_millis(400))
+        .connect_timeout(Duration::from_millis(50))
+        .attempt_timeout(Duration::from_millis(150))
+        .max_in_flight(4)
+        .retry(|retry| retry.backoff(Duration::from_millis(5)))
+        .build()
+        .unwrap();
+    let client =
+        ServiceBuilder::new().layer(stack.clone()).map_err(Error::Service).service(hyper_client(Version::Http1));
+    let start = Instant::now();
+    let mut running = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        running.spawn(client.clone().oneshot(hyper_get(&server.url("/"))));
+    }
+    let errors = running.join_all().await.into_iter().map(Result::unwrap_err).collect::<Vec<_>>();
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    assert_eq!(errors.iter().filter(|error| error.is_bulkhead_full()).count(), 4, "{errors:?}");
+    assert_eq!(errors.iter().filter(|error| error.is_timeout()).count(), 4, "{errors:?}");
+    assert_eq!(stack.semaphore().in_flight(), 0);
+    drop(client);
+    server.is_left_alone().await;
 }
