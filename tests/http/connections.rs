@@ -17,7 +17,7 @@ use windbreak::http::{Drain, Http};
 use windbreak::retry::{Dispose, DropAnswer, RetryBudget, RetryPolicyBuilder};
 use windbreak::{Error, RetryLayer, RetryPolicy};
 
-use crate::support::http::{Peer, Server, Version, answer, hyper_client, reqwest_client};
+use crate::support::http::{Peer, Server, Version, answer, direct_client, hyper_client, reqwest_client};
 
 const ATTEMPTS: u32 = 6;
 
@@ -288,5 +288,37 @@ async fn an_answer_without_end_holds_the_next_attempt_up_for_a_moment_only() {
     // Five drains of 50 ms, each with the pause within.
     assert!(took >= Duration::from_millis(250) && took < Duration::from_secs(3), "{took:?}");
     drop((client, response));
+    server.is_left_alone().await;
+}
+
+#[tokio::test]
+async fn a_refused_post_makes_as_many_streams_as_there_are_attempts() {
+    // RFC 9113, section 7.
+    const REFUSED_STREAM: u32 = 7;
+    let server = Server::raw(|mut peer| async move {
+        if peer.http2_preface().await.is_some() {
+            while let Some(stream) = peer.http2_request().await {
+                peer.rst_stream(stream, REFUSED_STREAM).await;
+            }
+        }
+    })
+    .await;
+    let rules = Http::builder().without_redirects();
+    let policy = RetryPolicy::http_with(rules).max_attempts(3).backoff(PAUSE).budget(RetryBudget::unlimited());
+    let layer = RetryLayer::new(policy.build().unwrap());
+    let order = |client: &reqwest::Client| client.post(server.url("/")).body("order").build().unwrap();
+
+    let client = direct_client(Version::Http2);
+    let stack = ServiceBuilder::new().layer(layer.clone()).map_err(Error::Service).service(client.clone());
+    stack.oneshot(order(&client)).await.expect_err("each stream is refused");
+    assert_eq!(server.requests(), 3);
+
+    // As reqwest comes: it sends each of them three times, and pays for none.
+    let client = reqwest::Client::builder().no_proxy().http2_prior_knowledge();
+    let client = client.redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let stack = ServiceBuilder::new().layer(layer).map_err(Error::Service).service(client.clone());
+    stack.oneshot(order(&client)).await.expect_err("each stream is refused");
+    assert_eq!(server.requests(), 3 + 9);
+    drop(client);
     server.is_left_alone().await;
 }

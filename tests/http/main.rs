@@ -8,6 +8,7 @@ mod connections;
 mod effects;
 mod faults;
 mod hosts;
+mod idempotency;
 mod retry;
 mod rules;
 mod stack;
