@@ -17,7 +17,7 @@ use windbreak::http::{Drain, Http};
 use windbreak::retry::{Dispose, DropAnswer, RetryBudget, RetryPolicyBuilder};
 use windbreak::{Error, RetryLayer, RetryPolicy};
 
-use crate::support::http::{Peer, Server, Version, answer, direct_client, hyper_client, reqwest_client};
+use crate::support::http::{Peer, Server, Version, answer, direct_builder, hyper_client, reqwest_client};
 
 const ATTEMPTS: u32 = 6;
 
@@ -306,19 +306,18 @@ async fn a_refused_post_makes_as_many_streams_as_there_are_attempts() {
     let rules = Http::builder().without_redirects();
     let policy = RetryPolicy::http_with(rules).max_attempts(3).backoff(PAUSE).budget(RetryBudget::unlimited());
     let layer = RetryLayer::new(policy.build().unwrap());
-    let order = |client: &reqwest::Client| client.post(server.url("/")).body("order").build().unwrap();
+    let send = async |builder: reqwest::ClientBuilder| {
+        let client = builder.build().unwrap();
+        let order = client.post(server.url("/")).body("order").build().unwrap();
+        let stack = ServiceBuilder::new().layer(layer.clone()).map_err(Error::Service).service(client);
+        stack.oneshot(order).await.expect_err("each stream is refused");
+        server.is_left_alone().await;
+        server.requests()
+    };
 
-    let client = direct_client(Version::Http2);
-    let stack = ServiceBuilder::new().layer(layer.clone()).map_err(Error::Service).service(client.clone());
-    stack.oneshot(order(&client)).await.expect_err("each stream is refused");
-    assert_eq!(server.requests(), 3);
+    assert_eq!(send(direct_builder(Version::Http2)).await, 3);
 
     // As reqwest comes: it sends each of them three times, and pays for none.
-    let client = reqwest::Client::builder().no_proxy().http2_prior_knowledge();
-    let client = client.redirect(reqwest::redirect::Policy::none()).build().unwrap();
-    let stack = ServiceBuilder::new().layer(layer).map_err(Error::Service).service(client.clone());
-    stack.oneshot(order(&client)).await.expect_err("each stream is refused");
-    assert_eq!(server.requests(), 3 + 9);
-    drop(client);
-    server.is_left_alone().await;
+    let builder = reqwest::Client::builder().no_proxy().http2_prior_knowledge();
+    assert_eq!(send(builder.redirect(reqwest::redirect::Policy::none())).await, 3 + 9);
 }

@@ -392,7 +392,6 @@ async fn what_is_said_to_have_no_effect_was_not_sent() {
 #[tokio::test]
 async fn a_refused_stream_has_no_effect() {
     assert_http2_script(NONE, |mut peer, stream| async move {
-        // reqwest asks again twice.
         let mut next = Some(stream);
         while let Some(stream) = next {
             peer.rst_stream(stream, REFUSED_STREAM).await;

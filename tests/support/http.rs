@@ -50,8 +50,9 @@ pub(crate) fn reqwest_client(version: Version) -> reqwest::Client {
     reqwest_builder(version).build().expect("a client without TLS can always be built")
 }
 
+/// Without the retries that reqwest makes by itself: the layers would not see them.
 pub(crate) fn reqwest_builder(version: Version) -> reqwest::ClientBuilder {
-    let builder = reqwest::Client::builder().no_proxy();
+    let builder = reqwest::Client::builder().no_proxy().retry(reqwest::retry::never());
     match version {
         Version::Http1 => builder.http1_only(),
         Version::Http2 => builder.http2_prior_knowledge(),
