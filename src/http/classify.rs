@@ -3,7 +3,7 @@ use std::error::Error as StdError;
 
 use http::{HeaderMap, StatusCode};
 
-use super::effect::{effect_of, is_of_reqwest};
+use super::effect::{CauseKind, cause_of, may_be_redirected};
 use super::message::HttpResponse;
 use super::retry_after::retry_after;
 use super::rules::Http;
@@ -24,7 +24,7 @@ impl Http {
     /// What the error of a client says of the server. Of use in a classifier of your own.
     #[must_use]
     pub fn error(self, error: &(dyn StdError + 'static)) -> Verdict {
-        of_error(error, is_of_reqwest(error))
+        of_error(error, may_be_redirected(error))
     }
 }
 
@@ -55,7 +55,13 @@ fn failure(effect: Effect, headers: &HeaderMap) -> Verdict {
 }
 
 fn of_error(error: &(dyn StdError + 'static), redirects: bool) -> Verdict {
-    Verdict::Failure(Failure::new(effect_of(error, redirects)))
+    let cause = cause_of(error);
+    if cause.kind == CauseKind::Caller {
+        return Verdict::Ignored;
+    }
+    let mut failure = Failure::new(if redirects { Effect::Unknown } else { cause.effect });
+    failure.permanent = cause.permanent;
+    Verdict::Failure(failure)
 }
 
 fn classify<T, E>(result: Result<&T, &E>, redirects: bool) -> Verdict
@@ -72,7 +78,7 @@ where
     }
 }
 
-fn error_type<T, E>(result: Result<&T, &E>, redirects: bool) -> Cow<'static, str>
+fn error_type<T, E>(result: Result<&T, &E>) -> Cow<'static, str>
 where
     T: HttpResponse,
     E: HttpError,
@@ -81,8 +87,8 @@ where
         Ok(response) => response.status().as_str().to_owned().into(),
         Err(error) => match (error.rejection(), error.cause()) {
             (Some(rejection), _) => rejection.as_str().into(),
-            (None, Some(cause)) if effect_of(cause, redirects) == Effect::NotApplied => "not_processed".into(),
-            _ => "_OTHER".into(),
+            (None, Some(cause)) => cause_of(cause).name().into(),
+            (None, None) => "_OTHER".into(),
         },
     }
 }
@@ -93,7 +99,7 @@ where
     T: HttpResponse,
     E: HttpError,
 {
-    T::FOLLOWS_REDIRECTS || result.is_err_and(|error| error.cause().is_some_and(is_of_reqwest))
+    T::FOLLOWS_REDIRECTS || result.is_err_and(|error| error.cause().is_some_and(may_be_redirected))
 }
 
 impl<T, E> Classify<T, E> for Http
@@ -105,9 +111,9 @@ where
         classify(result, redirects(result))
     }
 
-    /// The status code; the name of a rejection; `not_processed` where the server certainly did nothing.
+    /// The status code, the name of a rejection, or that of a client's [error](super#errors).
     fn error_type(&self, result: Result<&T, &E>) -> Cow<'static, str> {
-        error_type(result, redirects(result))
+        error_type(result)
     }
 }
 
@@ -132,9 +138,9 @@ where
         of_response(status, headers, redirects)
     }
 
-    /// The status code; the name of a rejection; `not_processed` where the server certainly did nothing.
+    /// The status code, the name of a rejection, or that of a client's [error](super#errors).
     fn error_type(&self, result: Result<&T, &E>) -> Cow<'static, str> {
-        error_type(result, !self.without_redirects && redirects(result))
+        error_type(result)
     }
 }
 

@@ -4,6 +4,7 @@
 mod support;
 
 mod body;
+mod causes;
 mod connections;
 mod effects;
 mod faults;

@@ -295,6 +295,12 @@ impl Peer {
         }
     }
 
+    /// Whether the client begins with HTTP/2. Nothing is read.
+    pub(crate) async fn is_http2(&self) -> bool {
+        let mut first = [0; 3];
+        self.stream.peek(&mut first).await.is_ok_and(|read| read == 3) && first == *b"PRI"
+    }
+
     /// The other side's preface of HTTP/2, answered with ours.
     pub(crate) async fn http2_preface(&mut self) -> Option<()> {
         self.take(24).await?;
