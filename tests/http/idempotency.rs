@@ -6,7 +6,9 @@ use std::convert::Infallible;
 
 use http::{HeaderName, HeaderValue, Request};
 use tower::{Layer, Service, ServiceExt as _};
+use windbreak::http::Http;
 use windbreak::http::idempotency_key::IdempotencyKeyLayer;
+use windbreak::rules::{Idempotency, Repeat as _};
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
@@ -67,6 +69,23 @@ async fn an_empty_key_is_replaced() {
     for key in ["\"7\"", "7"] {
         assert_eq!(sent(&layer, post(&[key])).await, [key]);
     }
+}
+
+#[test]
+fn a_request_with_an_empty_key_is_not_repeated() {
+    let x_token = HeaderName::from_static("x-token");
+    let rules = Http::builder().idempotency_header(x_token.clone());
+    let of = |key: &str| {
+        let mine = Request::post("/").header(&x_token, key).body(()).unwrap();
+        assert_eq!(Http.idempotency(&post(&[key])), rules.idempotency(&mine), "{key:?}");
+        rules.idempotency(&mine)
+    };
+    for empty in ["", " ", "\"\"", "\" \""] {
+        assert_eq!(of(empty), Idempotency::NotIdempotent, "{empty:?}");
+    }
+    assert_eq!((of("\"7\""), of("7")), (Idempotency::Keyed, Idempotency::Keyed));
+    // Nobody knows which of them the server reads.
+    assert_eq!(Http.idempotency(&post(&["\"7\"", ""])), Idempotency::NotIdempotent);
 }
 
 #[tokio::test]

@@ -71,7 +71,6 @@
 //! [draft]: https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
 
 mod layer;
-mod present;
 mod service;
 mod source;
 

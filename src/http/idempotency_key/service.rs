@@ -4,8 +4,8 @@ use http::Method;
 use tower_service::Service;
 
 use super::layer::IdempotencyKeyLayer;
-use super::present::{has_key, is_key};
 use super::source::{KeySource, RandomKeys};
+use crate::http::keys::{has_key, is_key};
 use crate::http::message::HttpRequest;
 use crate::macros::service_accessors;
 
