@@ -18,25 +18,27 @@ impl Http {
     /// What a response says of the server. Of use in a classifier of your own.
     #[must_use]
     pub fn response<T: HttpResponse>(self, response: &T) -> Verdict {
-        of_response(response.status(), response.headers(), T::FOLLOWS_REDIRECTS)
+        of_response(response.status(), response.headers(), T::may_be_redirected)
     }
 
     /// What the error of a client says of the server. Of use in a classifier of your own.
     #[must_use]
     pub fn error(self, error: &(dyn StdError + 'static)) -> Verdict {
-        of_error(error, may_be_redirected(error))
+        of_error(error, || may_be_redirected(error))
     }
 }
 
 // Below, `redirects` says whether the client may have followed some: then it was the last of several requests that
-// failed, and nothing is known of the first.
+// failed, and nothing is known of the first. It is asked only where that matters.
 
-fn of_response(status: StatusCode, headers: &HeaderMap, redirects: bool) -> Verdict {
+fn of_response(status: StatusCode, headers: &HeaderMap, redirects: impl FnOnce() -> bool) -> Verdict {
     // The server's own word that it did not act, where the response is to the request that was sent.
-    let not_applied = if redirects { Effect::Unknown } else { Effect::NotApplied };
+    let not_applied = || if redirects() { Effect::Unknown } else { Effect::NotApplied };
     match status {
-        StatusCode::TOO_MANY_REQUESTS => Verdict::Throttled { effect: not_applied, retry_after: retry_after(headers) },
-        StatusCode::MISDIRECTED_REQUEST | StatusCode::TOO_EARLY => failure(not_applied, headers),
+        StatusCode::TOO_MANY_REQUESTS => {
+            Verdict::Throttled { effect: not_applied(), retry_after: retry_after(headers) }
+        }
+        StatusCode::MISDIRECTED_REQUEST | StatusCode::TOO_EARLY => failure(not_applied(), headers),
         StatusCode::CONFLICT => Verdict::in_progress(retry_after(headers)),
         StatusCode::NOT_IMPLEMENTED
         | StatusCode::HTTP_VERSION_NOT_SUPPORTED
@@ -54,17 +56,17 @@ fn failure(effect: Effect, headers: &HeaderMap) -> Verdict {
     Verdict::Failure(failure)
 }
 
-fn of_error(error: &(dyn StdError + 'static), redirects: bool) -> Verdict {
+fn of_error(error: &(dyn StdError + 'static), redirects: impl FnOnce() -> bool) -> Verdict {
     let cause = cause_of(error);
     if cause.kind == CauseKind::Caller {
         return Verdict::Ignored;
     }
-    let mut failure = Failure::new(if redirects { Effect::Unknown } else { cause.effect });
+    let mut failure = Failure::new(if redirects() { Effect::Unknown } else { cause.effect });
     failure.permanent = cause.permanent;
     Verdict::Failure(failure)
 }
 
-fn classify<T, E>(result: Result<&T, &E>, redirects: bool) -> Verdict
+fn classify<T, E>(result: Result<&T, &E>, redirects: impl FnOnce() -> bool) -> Verdict
 where
     T: HttpResponse,
     E: HttpError,
@@ -99,7 +101,7 @@ where
     T: HttpResponse,
     E: HttpError,
 {
-    T::FOLLOWS_REDIRECTS || result.is_err_and(|error| error.cause().is_some_and(may_be_redirected))
+    T::may_be_redirected() || result.is_err_and(|error| error.cause().is_some_and(may_be_redirected))
 }
 
 impl<T, E> Classify<T, E> for Http
@@ -108,7 +110,7 @@ where
     E: HttpError,
 {
     fn classify(&self, result: Result<&T, &E>) -> Verdict {
-        classify(result, redirects(result))
+        classify(result, || redirects(result))
     }
 
     /// The status code, the name of a rejection, or that of a client's [error](super#errors).
@@ -123,13 +125,13 @@ where
     E: HttpError,
 {
     fn classify(&self, result: Result<&T, &E>) -> Verdict {
-        let redirects = !self.without_redirects && redirects(result);
+        let redirects = || !self.without_redirects && redirects(result);
         let Ok(response) = result else { return classify(result, redirects) };
         let (status, headers) = (response.status(), response.headers());
         if let Some(verdict) = self.classify_with.as_ref().and_then(|classify| classify(status, headers)) {
             return verdict;
         }
-        if !redirects && self.unprocessed_statuses.contains(&status) {
+        if self.unprocessed_statuses.contains(&status) && !redirects() {
             return failure(Effect::NotApplied, headers);
         }
         if self.permanent_statuses.contains(&status) {

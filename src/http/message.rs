@@ -1,3 +1,4 @@
+use std::any::type_name;
 use std::net::Ipv6Addr;
 
 use http::{Extensions, HeaderMap, Method, Request, Response, StatusCode};
@@ -22,7 +23,7 @@ pub trait HttpRequest {
 pub trait HttpResponse {
     /// Whether the client that gives such responses may follow redirects by itself. Then neither they nor its errors prove
     /// that the request was not acted upon: they may be those of a later one.
-    const FOLLOWS_REDIRECTS: bool;
+    fn may_be_redirected() -> bool;
 
     /// Its status.
     fn status(&self) -> StatusCode;
@@ -65,7 +66,11 @@ impl<B> HttpRequest for Request<B> {
 }
 
 impl<B> HttpResponse for Response<B> {
-    const FOLLOWS_REDIRECTS: bool = false;
+    /// By the body: it is reqwest's (of any version) where its responses were made into these, and nothing was put around
+    /// the body that hides its type, as `BoxBody` does.
+    fn may_be_redirected() -> bool {
+        type_name::<B>().contains("reqwest::")
+    }
 
     fn status(&self) -> StatusCode {
         self.status()

@@ -26,7 +26,9 @@ impl HttpRequest for Request {
 }
 
 impl HttpResponse for Response {
-    const FOLLOWS_REDIRECTS: bool = true;
+    fn may_be_redirected() -> bool {
+        true
+    }
 
     fn status(&self) -> StatusCode {
         self.status()

@@ -112,6 +112,33 @@ async fn that_reqwest_follows_redirects_is_seen_through_whatever_its_error_is_in
     assert_eq!(judge(Mine(shared)), [UNKNOWN, NONE]);
 }
 
+#[tokio::test]
+async fn a_response_of_reqwest_is_known_by_its_body_where_it_was_made_one_of_http() {
+    let server = Server::raw(|mut peer| async move {
+        while peer.request().await.is_some() {
+            peer.send(answer(421, &[], "")).await;
+        }
+    })
+    .await;
+    let client = reqwest_client(Version::Http1);
+    let response = client.post(server.url("/")).body("order").send().await.unwrap();
+    let response = http::Response::<reqwest::Body>::from(response);
+    assert_eq!(Http.response(&response), UNKNOWN);
+    let response = response.map(|body| http_body_util::Limited::new(body, 10));
+    assert_eq!(Http.response(&response), UNKNOWN);
+    assert_eq!(Http.classify(Ok::<_, &Error<io::Error>>(&response)), UNKNOWN);
+    assert_eq!(Http::builder().without_redirects().classify(Ok::<_, &Error<io::Error>>(&response)), NONE);
+    // And its errors, where only the type of the response is theirs.
+    let error = Error::Service(refused());
+    assert_eq!(Http.classify(Err::<&http::Response<reqwest::Body>, _>(&error)), UNKNOWN);
+
+    // That of hyper is believed, and so is one whose body was put into another type, which cannot be told.
+    let response = hyper_client(Version::Http1).request(post(&server.url("/"))).await.unwrap();
+    assert_eq!(Http.response(&response), NONE);
+    drop((client, response));
+    server.is_left_alone().await;
+}
+
 // What the caller did.
 
 const CALLER: fn() -> (Verdict, String) = || is(Verdict::Ignored, "caller");
