@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode};
 use windbreak::http::{Http, HttpRequest, HttpRules, ResendCount};
-use windbreak::rules::{Classify, Replay};
+use windbreak::rules::{Classify, Idempotency, Repeat, Replay};
 use windbreak::{Effect, Error, Failure, Verdict};
 
 const NONE: Verdict = Verdict::Failure(Failure::new(Effect::NotApplied));
@@ -89,7 +89,7 @@ fn the_statuses_on_the_list_are_failures_and_the_others_are_not() {
     ] {
         assert_eq!(judge(&rules, status, &[]), expected, "{status}");
     }
-    let later = |effect| Verdict::Failure(Failure::new(effect).retry_after(Duration::from_secs(7)));
+    let later = |effect| Verdict::Failure(Failure::new(effect).with_retry_after(Duration::from_secs(7)));
     assert_eq!(judge(&rules, 404, &[("retry-after", "7")]), later(Effect::Unknown));
     assert_eq!(judge(&rules, 503, &[("retry-after", "7")]), later(Effect::NotApplied));
     assert_eq!(judge_reqwest(&rules, 429), UNKNOWN);
