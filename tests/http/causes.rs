@@ -6,6 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -19,10 +20,10 @@ use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
-use tower::service_fn;
+use tower::{ServiceBuilder, ServiceExt as _, service_fn};
 use windbreak::http::{Http, HttpResponse};
 use windbreak::rules::Classify;
-use windbreak::{Effect, Error, Failure, Verdict};
+use windbreak::{Circuit, CircuitBreakerLayer, Effect, Error, Failure, RetryLayer, RetryPolicy, Verdict};
 
 use crate::support::http::{
     Peer, Server, Version, answer, dead_address, direct_builder, direct_client, hyper_client, reqwest_client,
@@ -57,6 +58,11 @@ fn post(url: &str) -> Request<Full<Bytes>> {
     Request::post(url).body(Full::from("order")).expect("the test has a good URL")
 }
 
+fn three_attempts<R>(rules: R) -> RetryLayer<R> {
+    let policy = RetryPolicy::builder().max_attempts(3).backoff(Duration::from_millis(1));
+    RetryLayer::new(policy.build().expect("the numbers are good"), rules)
+}
+
 /// An error of somebody's own around another one: of his order service, or another version of reqwest.
 #[derive(Debug, thiserror::Error)]
 #[error("no order")]
@@ -86,6 +92,19 @@ fn a_refused_connection_to_the_cache_says_nothing_of_the_order() {
     assert_eq!(judge(Mine(Arc::new(refused()))), [UNKNOWN, UNKNOWN]);
     assert_eq!(judge(io::Error::other(Mine(refused()))), [UNKNOWN, UNKNOWN]);
     assert_eq!(judge(io::Error::other(refused())), [UNKNOWN, UNKNOWN]);
+}
+
+#[tokio::test]
+async fn an_order_that_failed_on_the_cache_is_charged_once() {
+    let charged = AtomicUsize::new(0);
+    let shop = service_fn(|_: Request<String>| {
+        charged.fetch_add(1, Ordering::SeqCst);
+        future::ready(Err::<http::Response<String>, _>(Mine(refused())))
+    });
+    let stack = ServiceBuilder::new().layer(three_attempts(Http)).map_err(Error::Service).service(shop);
+    let order = Request::post("/orders").body(String::from("shoes")).unwrap();
+    stack.oneshot(order).await.expect_err("the cache is down");
+    assert_eq!(charged.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]
@@ -167,6 +186,16 @@ async fn too_many_redirects_are_not_repeated() {
     let client = reqwest_client(Version::Http1);
     assert_eq!(named(client.get(server.url("/")).send().await), CALLER());
     assert_eq!(server.requests(), 11);
+
+    let circuit = Circuit::builder("loop").build().unwrap();
+    let stack = ServiceBuilder::new()
+        .layer(three_attempts(Http))
+        .layer(CircuitBreakerLayer::new(circuit.clone(), Http))
+        .map_err(Error::Service)
+        .service(client.clone());
+    let error = stack.oneshot(client.get(server.url("/")).build().unwrap()).await.expect_err("it is a loop");
+    assert!(error.service().is_some_and(reqwest::Error::is_redirect), "{error:?}");
+    assert_eq!((server.requests(), circuit.snapshot().tally.calls), (11 + 11, 0));
     drop(client);
     server.is_left_alone().await;
 }
