@@ -1,4 +1,4 @@
-//! Many hosts behind one client, and the standard stack, over real connections.
+//! Many hosts behind one client, over real connections.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::Full;
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
-use tower::{Layer, Service, ServiceBuilder, ServiceExt as _};
+use tower::{Service, ServiceBuilder, ServiceExt as _};
 use windbreak::http::{Http, authority};
 use windbreak::{BulkheadLayer, Circuit, CircuitBreakerLayer, Error, PerKeyLayer};
 
