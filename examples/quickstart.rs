@@ -27,7 +27,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .layer(BulkheadLayer::new(64)?)
         .layer(TimeoutLayer::new(Duration::from_secs(1))) // each attempt
         .map_err(Error::Service)
-        .service(Client::builder().no_proxy().build()?);
+        .service(Client::builder().no_proxy().retry(reqwest::retry::never()).build()?); // the retries are ours
     let get = || client.clone().oneshot(Request::new(Method::GET, url.clone()));
 
     let response = get().await?;

@@ -21,6 +21,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let client = reqwest::Client::builder()
         .connect_timeout(Duration::from_secs(1)) // below the attempt timeout of the stack
         .pool_idle_timeout(Duration::from_secs(30)) // below the keep-alive of the server
+        .retry(reqwest::retry::never()) // or it sends what HTTP/2 servers refuse three times, below our retries
         .build()?;
     let orders = ServiceBuilder::new()
         .layer(IdempotencyKeyLayer::new()) // outside the retries: one key for all attempts

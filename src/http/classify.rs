@@ -3,7 +3,7 @@ use std::error::Error as StdError;
 
 use http::{HeaderMap, StatusCode};
 
-use super::effect::{effect_of, is_of_reqwest};
+use super::effect::{CauseKind, cause_of, may_be_redirected};
 use super::message::HttpResponse;
 use super::retry_after::retry_after;
 use super::rules::Http;
@@ -18,25 +18,27 @@ impl Http {
     /// What a response says of the server. Of use in a classifier of your own.
     #[must_use]
     pub fn response<T: HttpResponse>(self, response: &T) -> Verdict {
-        of_response(response.status(), response.headers(), T::FOLLOWS_REDIRECTS)
+        of_response(response.status(), response.headers(), T::may_be_redirected)
     }
 
     /// What the error of a client says of the server. Of use in a classifier of your own.
     #[must_use]
     pub fn error(self, error: &(dyn StdError + 'static)) -> Verdict {
-        of_error(error, is_of_reqwest(error))
+        of_error(error, || may_be_redirected(error))
     }
 }
 
 // Below, `redirects` says whether the client may have followed some: then it was the last of several requests that
-// failed, and nothing is known of the first.
+// failed, and nothing is known of the first. It is asked only where that matters.
 
-fn of_response(status: StatusCode, headers: &HeaderMap, redirects: bool) -> Verdict {
+fn of_response(status: StatusCode, headers: &HeaderMap, redirects: impl FnOnce() -> bool) -> Verdict {
     // The server's own word that it did not act, where the response is to the request that was sent.
-    let not_applied = if redirects { Effect::Unknown } else { Effect::NotApplied };
+    let not_applied = || if redirects() { Effect::Unknown } else { Effect::NotApplied };
     match status {
-        StatusCode::TOO_MANY_REQUESTS => Verdict::Throttled { effect: not_applied, retry_after: retry_after(headers) },
-        StatusCode::MISDIRECTED_REQUEST | StatusCode::TOO_EARLY => failure(not_applied, headers),
+        StatusCode::TOO_MANY_REQUESTS => {
+            Verdict::Throttled { effect: not_applied(), retry_after: retry_after(headers) }
+        }
+        StatusCode::MISDIRECTED_REQUEST | StatusCode::TOO_EARLY => failure(not_applied(), headers),
         StatusCode::CONFLICT => Verdict::in_progress(retry_after(headers)),
         StatusCode::NOT_IMPLEMENTED
         | StatusCode::HTTP_VERSION_NOT_SUPPORTED
@@ -54,11 +56,17 @@ fn failure(effect: Effect, headers: &HeaderMap) -> Verdict {
     Verdict::Failure(failure)
 }
 
-fn of_error(error: &(dyn StdError + 'static), redirects: bool) -> Verdict {
-    Verdict::Failure(Failure::new(effect_of(error, redirects)))
+fn of_error(error: &(dyn StdError + 'static), redirects: impl FnOnce() -> bool) -> Verdict {
+    let cause = cause_of(error);
+    if cause.kind == CauseKind::Caller {
+        return Verdict::Ignored;
+    }
+    let mut failure = Failure::new(if redirects() { Effect::Unknown } else { cause.effect });
+    failure.permanent = cause.permanent;
+    Verdict::Failure(failure)
 }
 
-fn classify<T, E>(result: Result<&T, &E>, redirects: bool) -> Verdict
+fn classify<T, E>(result: Result<&T, &E>, redirects: impl FnOnce() -> bool) -> Verdict
 where
     T: HttpResponse,
     E: HttpError,
@@ -72,7 +80,7 @@ where
     }
 }
 
-fn error_type<T, E>(result: Result<&T, &E>, redirects: bool) -> Cow<'static, str>
+fn error_type<T, E>(result: Result<&T, &E>) -> Cow<'static, str>
 where
     T: HttpResponse,
     E: HttpError,
@@ -81,8 +89,8 @@ where
         Ok(response) => response.status().as_str().to_owned().into(),
         Err(error) => match (error.rejection(), error.cause()) {
             (Some(rejection), _) => rejection.as_str().into(),
-            (None, Some(cause)) if effect_of(cause, redirects) == Effect::NotApplied => "not_processed".into(),
-            _ => "_OTHER".into(),
+            (None, Some(cause)) => cause_of(cause).name().into(),
+            (None, None) => "_OTHER".into(),
         },
     }
 }
@@ -93,7 +101,7 @@ where
     T: HttpResponse,
     E: HttpError,
 {
-    T::FOLLOWS_REDIRECTS || result.is_err_and(|error| error.cause().is_some_and(is_of_reqwest))
+    T::may_be_redirected() || result.is_err_and(|error| error.cause().is_some_and(may_be_redirected))
 }
 
 impl<T, E> Classify<T, E> for Http
@@ -102,12 +110,12 @@ where
     E: HttpError,
 {
     fn classify(&self, result: Result<&T, &E>) -> Verdict {
-        classify(result, redirects(result))
+        classify(result, || redirects(result))
     }
 
-    /// The status code; the name of a rejection; `not_processed` where the server certainly did nothing.
+    /// The status code, the name of a rejection, or that of a client's [error](super#errors).
     fn error_type(&self, result: Result<&T, &E>) -> Cow<'static, str> {
-        error_type(result, redirects(result))
+        error_type(result)
     }
 }
 
@@ -117,13 +125,13 @@ where
     E: HttpError,
 {
     fn classify(&self, result: Result<&T, &E>) -> Verdict {
-        let redirects = !self.without_redirects && redirects(result);
+        let redirects = || !self.without_redirects && redirects(result);
         let Ok(response) = result else { return classify(result, redirects) };
         let (status, headers) = (response.status(), response.headers());
         if let Some(verdict) = self.classify_with.as_ref().and_then(|classify| classify(status, headers)) {
             return verdict;
         }
-        if !redirects && self.unprocessed_statuses.contains(&status) {
+        if self.unprocessed_statuses.contains(&status) && !redirects() {
             return failure(Effect::NotApplied, headers);
         }
         if self.permanent_statuses.contains(&status) {
@@ -132,9 +140,9 @@ where
         of_response(status, headers, redirects)
     }
 
-    /// The status code; the name of a rejection; `not_processed` where the server certainly did nothing.
+    /// The status code, the name of a rejection, or that of a client's [error](super#errors).
     fn error_type(&self, result: Result<&T, &E>) -> Cow<'static, str> {
-        error_type(result, !self.without_redirects && redirects(result))
+        error_type(result)
     }
 }
 

@@ -11,17 +11,15 @@ use crate::attempts::Attempts;
 use crate::deadline::{Timer, end_of};
 use crate::rules::{Discard, Discarding};
 
-/// So many frames are read before the clock is looked at and other tasks have their turn: a body may be always ready, and
+/// How many frames are read before the clock is asked and other tasks have their turn: a body may be always ready, and
 /// empty frames use up no bytes. A body of 64 KiB mostly has fewer.
 const FRAMES_AT_ONCE: usize = 64;
 
-/// Reads the body of a refused answer to its end, within bounds, so that its connection can be used again.
+/// How much is read of a response that will be retried, so that its connection can be used again.
 ///
-/// Without it, an answer that is dropped before its body has ended takes an HTTP/1 connection with it, and each retry
-/// opens a new one: just when the server is least able to bear it. Reading goes on while the retry pauses.
-///
-/// It reads at most 64 KiB, for at most 50 ms: beyond that a new connection is cheaper. It also notes the
-/// [`Attempts`] in the extensions of an answer that took more than one.
+/// A response that is dropped before its body has ended closes its HTTP/1 connection, and each retry opens a new one: just
+/// when the server is least able to bear it. So the body is read to its end, within bounds, while the retry pauses: at most
+/// 64 KiB, for at most 50 ms. Beyond that a new connection is cheaper.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Drain {
     max_bytes: u64,
@@ -35,13 +33,13 @@ impl Drain {
         Self { max_bytes: 64 * 1024, max_time: Duration::from_millis(50) }
     }
 
-    /// Reads at most so many bytes.
+    /// How many bytes are read at most.
     #[must_use]
     pub const fn max_bytes(self, max_bytes: u64) -> Self {
         Self { max_bytes, ..self }
     }
 
-    /// Reads at most for so long. The next attempt may have to wait for it.
+    /// How long is read at most. The next attempt waits for the end of it.
     #[must_use]
     pub const fn max_time(self, max_time: Duration) -> Self {
         Self { max_time, ..self }

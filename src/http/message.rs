@@ -1,3 +1,6 @@
+use std::any::type_name;
+use std::net::Ipv6Addr;
+
 use http::{Extensions, HeaderMap, Method, Request, Response, StatusCode};
 
 /// What the layers need of a request: `http::Request`, or `reqwest::Request` with the feature `reqwest`.
@@ -8,7 +11,9 @@ pub trait HttpRequest {
     fn headers(&self) -> &HeaderMap;
     /// Its headers, to change.
     fn headers_mut(&mut self) -> &mut HeaderMap;
-    /// The host, and the port if one is given, in lower case; `None` if the target names no host.
+    /// The host in lower case, and the port unless it is the scheme's own; `None` if the target names no host.
+    ///
+    /// Never a user or a password. See [`authority`].
     fn authority(&self) -> Option<String>;
     /// Its extensions, to change; `None` if it has none, as with `reqwest::Request`.
     fn extensions_mut(&mut self) -> Option<&mut Extensions>;
@@ -18,7 +23,7 @@ pub trait HttpRequest {
 pub trait HttpResponse {
     /// Whether the client that gives such responses may follow redirects by itself. Then neither they nor its errors prove
     /// that the request was not acted upon: they may be those of a later one.
-    const FOLLOWS_REDIRECTS: bool;
+    fn may_be_redirected() -> bool;
 
     /// Its status.
     fn status(&self) -> StatusCode;
@@ -26,8 +31,12 @@ pub trait HttpResponse {
     fn headers(&self) -> &HeaderMap;
 }
 
-/// The authority of a request; empty if its target names no host. The key of one layer for each host: see
-/// [`per_key`](https://docs.rs/windbreak/latest/windbreak/per_key/).
+/// The host and the port of a request, as a key; empty if its target names no host. The key of one layer for each host:
+/// see [`per_key`](https://docs.rs/windbreak/latest/windbreak/per_key/).
+///
+/// Every spelling of a host is one key, and all clients spell it alike: in lower case, without a trailing dot, without
+/// the port of the scheme (80 of `http`, 443 of `https`), an IPv6 address in its canonical form. User and password are no
+/// part of it. A key has at most 261 bytes: the host is cut at 255, more than a name of DNS can have.
 #[must_use]
 pub fn authority<R: HttpRequest>(request: &R) -> String {
     request.authority().unwrap_or_default()
@@ -47,7 +56,8 @@ impl<B> HttpRequest for Request<B> {
     }
 
     fn authority(&self) -> Option<String> {
-        self.uri().authority().map(|authority| authority.as_str().to_ascii_lowercase())
+        let authority = self.uri().authority()?;
+        host_and_port(self.uri().scheme_str(), authority.host(), authority.port_u16())
     }
 
     fn extensions_mut(&mut self) -> Option<&mut Extensions> {
@@ -56,7 +66,11 @@ impl<B> HttpRequest for Request<B> {
 }
 
 impl<B> HttpResponse for Response<B> {
-    const FOLLOWS_REDIRECTS: bool = false;
+    /// By the body: it is reqwest's (of any version) where its responses were made into these, and nothing was put around
+    /// the body that hides its type, as `BoxBody` does.
+    fn may_be_redirected() -> bool {
+        type_name::<B>().contains("reqwest::")
+    }
 
     fn status(&self) -> StatusCode {
         self.status()
@@ -64,5 +78,35 @@ impl<B> HttpResponse for Response<B> {
 
     fn headers(&self) -> &HeaderMap {
         self.headers()
+    }
+}
+
+/// A name of DNS has at most 253 characters, an address fewer.
+const MAX_HOST: usize = 255;
+
+/// The key for a host: see [`authority`].
+pub(super) fn host_and_port(scheme: Option<&str>, host: &str, port: Option<u16>) -> Option<String> {
+    let end = (0..=host.len().min(MAX_HOST)).rfind(|&end| host.is_char_boundary(end))?;
+    let host = canonical(host[..end].trim_end_matches('.'));
+    if host.is_empty() {
+        return None;
+    }
+    let default_port = match scheme {
+        Some("http" | "ws") => Some(80),
+        Some("https" | "wss") => Some(443),
+        _ => None,
+    };
+    match port.filter(|_| port != default_port) {
+        Some(port) => Some(format!("{host}:{port}")),
+        None => Some(host),
+    }
+}
+
+/// In lower case; an IPv6 address as the standard library writes it.
+fn canonical(host: &str) -> String {
+    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    match address.and_then(|address| address.parse::<Ipv6Addr>().ok()) {
+        Some(address) => format!("[{address}]"),
+        None => host.to_ascii_lowercase(),
     }
 }

@@ -1,7 +1,7 @@
 use http::{Extensions, HeaderMap, Method, StatusCode};
 use reqwest::{Request, Response};
 
-use super::message::{HttpRequest, HttpResponse};
+use super::message::{HttpRequest, HttpResponse, host_and_port};
 
 impl HttpRequest for Request {
     fn method(&self) -> &Method {
@@ -17,8 +17,7 @@ impl HttpRequest for Request {
     }
 
     fn authority(&self) -> Option<String> {
-        let host = self.url().host_str()?;
-        Some(self.url().port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+        host_and_port(Some(self.url().scheme()), self.url().host_str()?, self.url().port())
     }
 
     fn extensions_mut(&mut self) -> Option<&mut Extensions> {
@@ -27,7 +26,9 @@ impl HttpRequest for Request {
 }
 
 impl HttpResponse for Response {
-    const FOLLOWS_REDIRECTS: bool = true;
+    fn may_be_redirected() -> bool {
+        true
+    }
 
     fn status(&self) -> StatusCode {
         self.status()

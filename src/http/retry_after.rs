@@ -11,11 +11,11 @@ const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 /// A date is taken against the server's own `Date`, so that its clock may differ from ours; without one, against ours.
 /// What cannot be read counts as not said.
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    if let Some(millis) = text(headers, &RETRY_AFTER_MS).and_then(|text| text.parse().ok()) {
+    if let Some(millis) = text(headers, &RETRY_AFTER_MS).and_then(number) {
         return Some(Duration::from_millis(millis));
     }
     let value = text(headers, &RETRY_AFTER)?;
-    if let Ok(seconds) = value.parse() {
+    if let Some(seconds) = number(value) {
         return Some(Duration::from_secs(seconds));
     }
     let until = httpdate::parse_http_date(value).ok()?;
@@ -25,6 +25,11 @@ pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok().map(str::trim)
+}
+
+/// Digits and nothing else, as the grammar has it: `parse` also accepts a plus sign.
+fn number(text: &str) -> Option<u64> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
 #[allow(clippy::disallowed_methods, reason = "a date can only be told from the wall clock")]
@@ -55,6 +60,10 @@ mod tests {
             (&[("retry-after", "18446744073709551615")], Some(Duration::from_secs(u64::MAX))),
             (&[("retry-after", "18446744073709551616")], None),
             (&[("retry-after", "-1")], None),
+            (&[("retry-after", "+5")], None),
+            (&[("retry-after-ms", "+5")], None),
+            (&[("retry-after-ms", "+5"), ("retry-after", "2")], Some(Duration::from_secs(2))),
+            (&[("retry-after", "")], None),
             (&[("retry-after", "soon")], None),
             (&[("retry-after", "1.5")], None),
             (&[], None),

@@ -10,31 +10,62 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Method, Request};
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::{Body, Frame};
+use hyper::body::{Body, Frame, Incoming};
+use hyper_util::client::legacy;
 use tokio::time::{Instant, sleep};
 use tower::{ServiceBuilder, ServiceExt as _};
-use windbreak::http::{Drain, Http};
-use windbreak::retry::{Dispose, DropAnswer, RetryBudget, RetryPolicyBuilder};
-use windbreak::{Error, RetryLayer, RetryPolicy};
+use windbreak::http::{Drain, Http, HttpError, HttpRequest, HttpResponse};
+use windbreak::retry::RetryBudget;
+use windbreak::rules::{Classify, Discard, Idempotency, Repeat, Replay, Rules};
+use windbreak::{Error, RetryLayer, RetryPolicy, Verdict};
 
-use crate::support::http::{Peer, Server, Version, answer, hyper_client, reqwest_client};
+use crate::support::http::{Peer, Server, Version, answer, direct_builder, hyper_client, reqwest_client};
 
 const ATTEMPTS: u32 = 6;
 
 /// Long enough that the connection is back in the pool when the next attempt begins.
 const PAUSE: Duration = Duration::from_millis(20);
 
-fn six_attempts<D>(policy: RetryPolicyBuilder<Http, Http, D>) -> RetryLayer<Http, Http, D> {
-    let policy = policy.max_attempts(ATTEMPTS).backoff(PAUSE).budget(RetryBudget::unlimited());
-    RetryLayer::new(policy.build().expect("the numbers are good"))
+fn six_attempts<R>(rules: R) -> RetryLayer<R> {
+    let policy = RetryPolicy::builder().max_attempts(ATTEMPTS).backoff(PAUSE).budget(RetryBudget::unlimited());
+    RetryLayer::new(policy.build().expect("the numbers are good"), rules)
 }
 
-/// Sends a GET through six attempts with hyper, which all are refused.
-async fn with_hyper<D>(layer: RetryLayer<Http, Http, D>, version: Version, server: &Server)
+/// The rules of HTTP, but that a response that will be retried is dropped.
+#[derive(Debug, Clone, Copy)]
+struct Dropping;
+
+impl<T: HttpResponse, E: HttpError> Classify<T, E> for Dropping {
+    fn classify(&self, result: Result<&T, &E>) -> Verdict {
+        Http.classify(result)
+    }
+}
+
+impl<R: HttpRequest> Repeat<R> for Dropping {
+    fn idempotency(&self, request: &R) -> Idempotency {
+        Http.idempotency(request)
+    }
+}
+
+impl<R> Replay<R> for Dropping
 where
-    D: Dispose<http::Response<hyper::body::Incoming>>,
+    R: HttpRequest,
+    Http: Replay<R>,
 {
-    let client = ServiceBuilder::new().layer(layer).map_err(Error::Service).service(hyper_client(version));
+    fn copy(&self, request: &R) -> Option<R> {
+        Http.copy(request)
+    }
+}
+
+impl<T> Discard<T> for Dropping {}
+
+/// Sends a GET through six attempts with hyper, which all are refused.
+async fn with_hyper<R>(rules: R, version: Version, server: &Server)
+where
+    R: Rules<Request<Full<Bytes>>, http::Response<Incoming>, Error<legacy::Error>>,
+{
+    let client =
+        ServiceBuilder::new().layer(six_attempts(rules)).map_err(Error::Service).service(hyper_client(version));
     let get = Request::get(server.url("/")).body(Full::<Bytes>::default()).expect("the test has a good URL");
     let response = client.oneshot(get).await.expect("the server answers");
     assert_eq!(response.status(), 503);
@@ -43,22 +74,23 @@ where
 }
 
 /// The same with reqwest.
-async fn with_reqwest<D>(layer: RetryLayer<Http, Http, D>, version: Version, server: &Server)
+async fn with_reqwest<R>(rules: R, version: Version, server: &Server)
 where
-    D: Dispose<reqwest::Response>,
+    R: Rules<reqwest::Request, reqwest::Response, Error<reqwest::Error>>,
 {
-    let client = ServiceBuilder::new().layer(layer).map_err(Error::Service).service(reqwest_client(version));
+    let client =
+        ServiceBuilder::new().layer(six_attempts(rules)).map_err(Error::Service).service(reqwest_client(version));
     let get = reqwest::Request::new(Method::GET, server.url("/").parse().expect("the test has a good URL"));
     let response = client.oneshot(get).await.expect("the server answers");
     assert_eq!(response.status(), 503);
     let _ = response.bytes().await;
 }
 
-/// How many connections six attempts open with hyper, and with reqwest, by the default of `RetryPolicy::http()`.
+/// How many connections six attempts open with hyper, and with reqwest, by the default of `Http`.
 async fn drained(server: &Server) -> [usize; 2] {
-    with_hyper(six_attempts(RetryPolicy::http()), Version::Http1, server).await;
+    with_hyper(Http, Version::Http1, server).await;
     let hyper = server.connections();
-    with_reqwest(six_attempts(RetryPolicy::http()), Version::Http1, server).await;
+    with_reqwest(Http, Version::Http1, server).await;
     server.is_left_alone().await;
     [hyper, server.connections() - hyper]
 }
@@ -66,9 +98,9 @@ async fn drained(server: &Server) -> [usize; 2] {
 /// The same where refused answers are dropped.
 async fn dropped(server: &Server) -> [usize; 2] {
     let before = server.connections();
-    with_hyper(six_attempts(RetryPolicy::http().dispose(DropAnswer)), Version::Http1, server).await;
+    with_hyper(Dropping, Version::Http1, server).await;
     let hyper = server.connections();
-    with_reqwest(six_attempts(RetryPolicy::http().dispose(DropAnswer)), Version::Http1, server).await;
+    with_reqwest(Dropping, Version::Http1, server).await;
     server.is_left_alone().await;
     [hyper - before, server.connections() - hyper]
 }
@@ -122,9 +154,9 @@ async fn http2_uses_one_connection_in_any_case() {
         response
     })
     .await;
-    with_hyper(six_attempts(RetryPolicy::http()), Version::Http2, &server).await;
-    with_hyper(six_attempts(RetryPolicy::http().dispose(DropAnswer)), Version::Http2, &server).await;
-    with_reqwest(six_attempts(RetryPolicy::http()), Version::Http2, &server).await;
+    with_hyper(Http, Version::Http2, &server).await;
+    with_hyper(Dropping, Version::Http2, &server).await;
+    with_reqwest(Http, Version::Http2, &server).await;
     assert_eq!((server.connections(), server.requests()), (3, 3 * ATTEMPTS as usize));
     server.is_left_alone().await;
 }
@@ -152,7 +184,7 @@ async fn an_answer_over_the_bound_is_not_read_to_its_end() {
         .await;
         // All but the last attempt, whose answer is the caller's; that is dropped unread here.
         let client = ServiceBuilder::new()
-            .layer(six_attempts(RetryPolicy::http()))
+            .layer(six_attempts(Http))
             .map_err(Error::Service)
             .service(hyper_client(Version::Http1));
         let get = Request::get(server.url("/")).body(Full::<Bytes>::default()).unwrap();
@@ -160,7 +192,7 @@ async fn an_answer_over_the_bound_is_not_read_to_its_end() {
         assert_eq!((server.connections(), server.requests()), (6, 6));
 
         let reqwest = ServiceBuilder::new()
-            .layer(six_attempts(RetryPolicy::http()))
+            .layer(six_attempts(Http))
             .map_err(Error::Service)
             .service(reqwest_client(Version::Http1));
         let get = reqwest::Request::new(Method::GET, server.url("/").parse().unwrap());
@@ -180,10 +212,10 @@ async fn a_larger_bound_reads_on() {
         }
     }
     let server = Server::raw(larger).await;
-    with_hyper(six_attempts(RetryPolicy::http()), Version::Http1, &server).await;
+    with_hyper(Http, Version::Http1, &server).await;
     assert_eq!(server.connections(), 6);
     let larger = Drain::new().max_bytes(1024 * 1024).max_time(Duration::from_secs(5));
-    with_hyper(six_attempts(RetryPolicy::http().dispose(larger)), Version::Http1, &server).await;
+    with_hyper(Http::builder().drain(larger), Version::Http1, &server).await;
     assert_eq!(server.connections(), 7);
     server.is_left_alone().await;
 }
@@ -191,9 +223,9 @@ async fn a_larger_bound_reads_on() {
 /// How many connections six attempts open, with hyper and with reqwest, where refused answers are disposed of so.
 async fn drained_by(drain: Drain, server: &Server) -> [usize; 2] {
     let before = server.connections();
-    with_hyper(six_attempts(RetryPolicy::http().dispose(drain)), Version::Http1, server).await;
+    with_hyper(Http::builder().drain(drain), Version::Http1, server).await;
     let hyper = server.connections();
-    with_reqwest(six_attempts(RetryPolicy::http().dispose(drain)), Version::Http1, server).await;
+    with_reqwest(Http::builder().drain(drain), Version::Http1, server).await;
     server.is_left_alone().await;
     [hyper - before, server.connections() - hyper]
 }
@@ -261,7 +293,8 @@ async fn a_body_of_empty_frames_without_end_is_given_up_in_time_and_lets_others_
     });
     let limit = Duration::from_millis(20);
     let start = Instant::now();
-    Drain::new().max_time(limit).dispose(http::Response::new(Nothing)).await;
+    let rules = Http::builder().drain(Drain::new().max_time(limit));
+    rules.discard(http::Response::new(Nothing)).expect("there may be a body to read").await;
     let took = start.elapsed();
     assert!(took >= limit && took < Duration::from_secs(3), "{took:?}");
     assert!(turns.load(Ordering::SeqCst) > 10, "{turns:?}");
@@ -276,10 +309,8 @@ async fn an_answer_without_end_holds_the_next_attempt_up_for_a_moment_only() {
         peer.closed().await;
     })
     .await;
-    let client = ServiceBuilder::new()
-        .layer(six_attempts(RetryPolicy::http()))
-        .map_err(Error::Service)
-        .service(hyper_client(Version::Http1));
+    let client =
+        ServiceBuilder::new().layer(six_attempts(Http)).map_err(Error::Service).service(hyper_client(Version::Http1));
     let start = Instant::now();
     let get = Request::get(server.url("/")).body(Full::<Bytes>::default()).unwrap();
     let response = client.clone().oneshot(get).await.unwrap();
@@ -289,4 +320,35 @@ async fn an_answer_without_end_holds_the_next_attempt_up_for_a_moment_only() {
     assert!(took >= Duration::from_millis(250) && took < Duration::from_secs(3), "{took:?}");
     drop((client, response));
     server.is_left_alone().await;
+}
+
+#[tokio::test]
+async fn a_refused_post_makes_as_many_streams_as_there_are_attempts() {
+    // RFC 9113, section 7.
+    const REFUSED_STREAM: u32 = 7;
+    let server = Server::raw(|mut peer| async move {
+        if peer.http2_preface().await.is_some() {
+            while let Some(stream) = peer.http2_request().await {
+                peer.rst_stream(stream, REFUSED_STREAM).await;
+            }
+        }
+    })
+    .await;
+    let rules = Http::builder().without_redirects();
+    let policy = RetryPolicy::builder().max_attempts(3).backoff(PAUSE).budget(RetryBudget::unlimited());
+    let layer = RetryLayer::new(policy.build().unwrap(), rules);
+    let send = async |builder: reqwest::ClientBuilder| {
+        let client = builder.build().unwrap();
+        let order = client.post(server.url("/")).body("order").build().unwrap();
+        let stack = ServiceBuilder::new().layer(layer.clone()).map_err(Error::Service).service(client);
+        stack.oneshot(order).await.expect_err("each stream is refused");
+        server.is_left_alone().await;
+        server.requests()
+    };
+
+    assert_eq!(send(direct_builder(Version::Http2)).await, 3);
+
+    // As reqwest comes: it sends each of them three times, and pays for none.
+    let builder = reqwest::Client::builder().no_proxy().http2_prior_knowledge();
+    assert_eq!(send(builder.redirect(reqwest::redirect::Policy::none())).await, 3 + 9);
 }

@@ -29,6 +29,9 @@ use crate::support::http::{
 const NONE: Verdict = Verdict::Failure(Failure::new(Effect::NotApplied));
 const UNKNOWN: Verdict = Verdict::Failure(Failure::new(Effect::Unknown));
 
+const UNKNOWN_FOR_GOOD: Verdict = Verdict::Failure(Failure::new(Effect::Unknown).permanent());
+
+const SEVEN: Option<Duration> = Some(Duration::from_secs(7));
 const RETRY_AFTER: (&str, &str) = ("retry-after", "7");
 
 // Error codes of RFC 9113, section 7.
@@ -38,24 +41,36 @@ const REFUSED_STREAM: u32 = 7;
 const ENHANCE_YOUR_CALM: u32 = 11;
 
 /// By the table. `Http` itself says the same of hyper; of reqwest, which may have followed redirects, it says the same but
-/// for the effect, which it never takes for none.
+/// for the effect, which is always unknown.
 fn judge<T: HttpResponse, E: std::error::Error + 'static>(result: Result<T, E>) -> Verdict {
     let (table, result) = (Http::builder().without_redirects(), result.map_err(Error::Service));
     let verdict = table.classify(result.as_ref());
     let unsure = Http.classify(result.as_ref());
-    match verdict {
-        Verdict::Failure(mut failure) if T::FOLLOWS_REDIRECTS => {
-            failure.effect = Effect::Unknown;
-            assert_eq!(unsure, Verdict::Failure(failure));
-        }
-        verdict => assert_eq!(unsure, verdict),
-    }
-    if result.is_err() {
-        let name = |verdict| if verdict == NONE { "not_processed" } else { "_OTHER" };
-        assert_eq!(table.error_type(result.as_ref()), name(verdict));
-        assert_eq!(Http.error_type(result.as_ref()), name(unsure));
-    }
+    assert_eq!(without_effect(unsure), without_effect(verdict));
+    let expected = effect(verdict).map(|effect| if T::may_be_redirected() { Effect::Unknown } else { effect });
+    assert_eq!(effect(unsure), expected);
+    assert_eq!(table.error_type(result.as_ref()), Http.error_type(result.as_ref()));
     verdict
+}
+
+/// All that is in a verdict besides the effect.
+const fn without_effect(verdict: Verdict) -> Verdict {
+    match verdict {
+        Verdict::Failure(mut failure) => {
+            failure.effect = Effect::Unknown;
+            Verdict::Failure(failure)
+        }
+        Verdict::Throttled { retry_after, .. } => Verdict::throttled(retry_after),
+        verdict => verdict,
+    }
+}
+
+const fn effect(verdict: Verdict) -> Option<Effect> {
+    match verdict {
+        Verdict::Failure(failure) => Some(failure.effect),
+        Verdict::Throttled { effect, .. } => Some(effect),
+        _ => None,
+    }
 }
 
 fn post(url: &str) -> Request<Full<Bytes>> {
@@ -109,7 +124,7 @@ where
 
 #[tokio::test]
 async fn every_status_is_judged_as_the_table_says() {
-    let later = |effect| Verdict::Failure(Failure::new(effect).retry_after(Duration::from_secs(7)));
+    let later = |effect| Verdict::Failure(Failure::new(effect).with_retry_after(Duration::from_secs(7)));
     for (status, headers, expected) in [
         (200, &[][..], Verdict::Success),
         (204, &[], Verdict::Success),
@@ -119,22 +134,25 @@ async fn every_status_is_judged_as_the_table_says() {
         (404, &[RETRY_AFTER], Verdict::Declined),
         (408, &[], UNKNOWN),
         (409, &[], Verdict::in_progress(None)),
-        (409, &[RETRY_AFTER], Verdict::in_progress(Some(Duration::from_secs(7)))),
+        (409, &[RETRY_AFTER], Verdict::in_progress(SEVEN)),
         (421, &[], NONE),
         (422, &[], Verdict::Declined),
         (425, &[], NONE),
-        (429, &[], NONE),
-        (429, &[RETRY_AFTER], later(Effect::NotApplied)),
-        (429, &[("retry-after-ms", "7000")], later(Effect::NotApplied)),
+        (421, &[RETRY_AFTER], later(Effect::NotApplied)),
+        (429, &[], Verdict::throttled(None)),
+        (429, &[RETRY_AFTER], Verdict::throttled(SEVEN)),
+        (429, &[("retry-after-ms", "7000")], Verdict::throttled(SEVEN)),
         (500, &[], UNKNOWN),
         (500, &[RETRY_AFTER], later(Effect::Unknown)),
-        (501, &[], UNKNOWN),
+        (501, &[], UNKNOWN_FOR_GOOD),
         (502, &[], UNKNOWN),
         (503, &[], UNKNOWN),
         (503, &[("retry-after", "soon")], UNKNOWN),
-        (503, &[RETRY_AFTER], later(Effect::NotApplied)),
+        (503, &[RETRY_AFTER], later(Effect::Unknown)),
         (504, &[], UNKNOWN),
         (504, &[RETRY_AFTER], later(Effect::Unknown)),
+        (505, &[], UNKNOWN_FOR_GOOD),
+        (511, &[], UNKNOWN_FOR_GOOD),
     ] {
         let server = Server::http(move |_| async move {
             let mut response = http::Response::builder().status(status);
@@ -164,15 +182,18 @@ async fn what_reqwest_says_proves_nothing_until_it_is_known_to_follow_no_redirec
         response.body(Full::<Bytes>::default()).expect("the test has good headers")
     })
     .await;
-    let later = |effect| Verdict::Failure(Failure::new(effect).retry_after(Duration::from_secs(7)));
+    let later = |effect| Verdict::Failure(Failure::new(effect).with_retry_after(Duration::from_secs(7)));
     let table = Http::builder().without_redirects();
-    for status in [421, 425, 429, 503] {
+    for (status, expected) in
+        [(421, later(Effect::NotApplied)), (425, later(Effect::NotApplied)), (429, Verdict::throttled(SEVEN))]
+    {
         let client = reqwest_client(Version::Http1);
         let response = client.post(server.url(&format!("/{status}"))).send().await.unwrap();
-        assert_eq!(Http.answer(&response), later(Effect::Unknown), "{status}");
+        assert_eq!(effect(Http.response(&response)), Some(Effect::Unknown), "{status}");
         let result = Ok::<_, Error<reqwest::Error>>(response);
-        assert_eq!(Http.classify(result.as_ref()), later(Effect::Unknown), "{status}");
-        assert_eq!(table.classify(result.as_ref()), later(Effect::NotApplied), "{status}");
+        assert_eq!(without_effect(Http.classify(result.as_ref())), without_effect(expected), "{status}");
+        assert_eq!(effect(Http.classify(result.as_ref())), Some(Effect::Unknown), "{status}");
+        assert_eq!(table.classify(result.as_ref()), expected, "{status}");
         assert_eq!(table.error_type(result.as_ref()), status.to_string());
     }
 
@@ -185,12 +206,12 @@ async fn what_reqwest_says_proves_nothing_until_it_is_known_to_follow_no_redirec
     assert_eq!((Http.classify(theirs), table.classify(theirs)), (UNKNOWN, NONE));
     let mine = Error::Service(Mine(refused().await));
     let mine = Err::<&http::Response<()>, _>(&mine);
-    assert_eq!((Http.classify(mine), Http.error_type(mine)), (UNKNOWN, "_OTHER".into()));
-    assert_eq!((table.classify(mine), table.error_type(mine)), (NONE, "not_processed".into()));
+    assert_eq!((Http.classify(mine), Http.error_type(mine)), (UNKNOWN, "connection_refused".into()));
+    assert_eq!((table.classify(mine), table.error_type(mine)), (NONE, "connection_refused".into()));
     let bare = Error::Service(std::io::Error::from(std::io::ErrorKind::ConnectionRefused));
     let bare = Err::<&reqwest::Response, _>(&bare);
-    assert_eq!((Http.classify(bare), Http.error_type(bare)), (UNKNOWN, "_OTHER".into()));
-    assert_eq!((table.classify(bare), table.error_type(bare)), (NONE, "not_processed".into()));
+    assert_eq!((Http.classify(bare), Http.error_type(bare)), (UNKNOWN, "connection_refused".into()));
+    assert_eq!((table.classify(bare), table.error_type(bare)), (NONE, "connection_refused".into()));
     server.is_left_alone().await;
 }
 
@@ -205,7 +226,9 @@ async fn a_refused_connection_has_no_effect() {
 #[tokio::test]
 async fn a_name_that_does_not_resolve_has_no_effect() {
     // RFC 6761, section 6.4: never resolves.
-    assert_verdicts(Version::Http1, "http://nosuchhost.invalid/", NONE).await;
+    for (client, verdict) in verdicts(Version::Http1, "http://nosuchhost.invalid/").await {
+        assert_eq!(effect(verdict), Some(Effect::NotApplied), "{client}");
+    }
 }
 
 /// A listener that never accepts, with its queue full: what else comes waits for ever.
@@ -308,7 +331,9 @@ async fn an_answer_that_is_not_http_has_an_unknown_effect() {
 
 #[tokio::test]
 async fn an_answer_before_the_end_of_the_request_counts() {
-    assert_script(NONE, |mut peer| async move {
+    assert_script(Verdict::throttled(None), |mut peer| async move {
+        // Sent to a connection without a request, it would be nobody's.
+        peer.readable().await;
         peer.send(answer(429, &[("connection", "close")], "")).await;
         peer.closed().await;
     })
@@ -392,7 +417,6 @@ async fn what_is_said_to_have_no_effect_was_not_sent() {
 #[tokio::test]
 async fn a_refused_stream_has_no_effect() {
     assert_http2_script(NONE, |mut peer, stream| async move {
-        // reqwest asks again twice.
         let mut next = Some(stream);
         while let Some(stream) = next {
             peer.rst_stream(stream, REFUSED_STREAM).await;
@@ -525,20 +549,20 @@ async fn what_failed_behind_the_request_body_says_nothing_of_the_server() {
     let url = server.url("/upload");
     let client = Client::builder(TokioExecutor::new()).build_http();
     let request = Request::post(&url).body(Failing::with(refused(), &heads)).unwrap();
-    assert_eq!(judge(client.request(request).await), UNKNOWN);
+    assert_eq!(judge(client.request(request).await), Verdict::Ignored);
 
     let client = Client::builder(TokioExecutor::new()).build_http();
     let request = Request::post(&url).body(Failing::with(unreached, &heads)).unwrap();
-    assert_eq!(judge(client.request(request).await), UNKNOWN);
+    assert_eq!(judge(client.request(request).await), Verdict::Ignored);
 
     let body = reqwest::Body::wrap(Failing::with(refused(), &heads));
-    assert_eq!(judge(direct_client(Version::Http1).post(&url).body(body).send().await), UNKNOWN);
+    assert_eq!(judge(direct_client(Version::Http1).post(&url).body(body).send().await), Verdict::Ignored);
     assert_eq!(server.requests(), 3, "each time the server had the head");
     server.is_left_alone().await;
 }
 
 #[tokio::test]
-async fn a_stream_that_the_client_itself_resets_as_refused_has_an_unknown_effect() {
+async fn a_stream_that_the_client_itself_resets_as_refused_was_not_refused_by_the_server() {
     let heads = Arc::new(Semaphore::new(0));
     let read = Arc::clone(&heads);
     let server = Server::raw(move |mut peer| {
@@ -555,10 +579,10 @@ async fn a_stream_that_the_client_itself_resets_as_refused_has_an_unknown_effect
     let refused = || h2::Error::from(h2::Reason::REFUSED_STREAM);
     let client = Client::builder(TokioExecutor::new()).http2_only(true).build_http();
     let request = Request::post(server.url("/")).body(Failing::with(refused(), &heads)).unwrap();
-    assert_eq!(judge(client.request(request).await), UNKNOWN);
+    assert_eq!(judge(client.request(request).await), Verdict::Ignored);
 
     let body = reqwest::Body::wrap(Failing::with(refused(), &heads));
-    assert_eq!(judge(direct_client(Version::Http2).post(server.url("/")).body(body).send().await), UNKNOWN);
+    assert_eq!(judge(direct_client(Version::Http2).post(server.url("/")).body(body).send().await), Verdict::Ignored);
     assert_eq!(server.requests(), 2, "each time the server had the head");
     drop(client);
     server.is_left_alone().await;

@@ -10,8 +10,8 @@ use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use tokio::task::JoinSet;
 use tower::{Service, ServiceBuilder, ServiceExt as _, service_fn};
-use windbreak::http::{Drain, Http, HttpRules};
-use windbreak::retry::{RetryBudget, RetryPolicyBuilder};
+use windbreak::http::{Http, HttpRules};
+use windbreak::retry::RetryBudget;
 use windbreak::{Error, RetryLayer, RetryPolicy, TimeoutLayer};
 
 use crate::support::http::{
@@ -22,8 +22,9 @@ const X_ID: &str = "x-id";
 const X_FAULT: &str = "x-fault";
 const X_RESEND: HeaderName = HeaderName::from_static("x-resend");
 
-fn policy() -> RetryPolicyBuilder<Http, Http, Drain> {
-    RetryPolicy::http().backoff(Duration::from_millis(1)).budget(RetryBudget::unlimited())
+fn policy() -> RetryPolicy {
+    let policy = RetryPolicy::builder().backoff(Duration::from_millis(1)).budget(RetryBudget::unlimited());
+    policy.build().expect("the test has a good policy")
 }
 
 /// What becomes of an attempt.
@@ -38,15 +39,17 @@ enum Fault {
     /// No answer within the timeout of the attempt.
     Slow,
     Answer(u16),
-    /// A 429 or 503 with `Retry-After`: the server has not acted.
+    /// A 421 or 429 with `Retry-After`: the server has not acted.
     TurnAway(u16),
+    /// A 503 with `Retry-After`, of a proxy that lost the server after it had acted.
+    ProxyError,
     /// The server has acted, and says where to look next. Whoever goes there is turned away.
     SeeOther(u16),
     /// The same, but nobody listens there.
     SeeNowhere,
 }
 
-const FAULTS: [Fault; 17] = [
+const FAULTS: [Fault; 18] = [
     Fault::Refuse,
     Fault::CloseUnread,
     Fault::CloseRead,
@@ -58,7 +61,8 @@ const FAULTS: [Fault; 17] = [
     Fault::Answer(503),
     Fault::Answer(504),
     Fault::TurnAway(429),
-    Fault::TurnAway(503),
+    Fault::TurnAway(421),
+    Fault::ProxyError,
     Fault::SeeOther(421),
     Fault::SeeOther(429),
     Fault::SeeOther(503),
@@ -115,6 +119,7 @@ async fn faulty(mut peer: Peer, book: Book, dead: SocketAddr) {
             Fault::Slow => return peer.closed().await,
             Fault::Answer(status) => peer.send(answer(status, &[], "done")).await,
             Fault::TurnAway(status) => peer.send(answer(status, &[("retry-after", "0")], "later")).await,
+            Fault::ProxyError => peer.send(answer(503, &[("retry-after", "0")], "guru meditation")).await,
             Fault::SeeOther(_) => peer.send(answer(303, &[("location", "/receipt")], "done")).await,
             Fault::SeeNowhere => {
                 let location = format!("http://{dead}/receipt");
@@ -228,7 +233,7 @@ async fn hyper_sends_no_post_twice_that_may_have_been_acted_upon() {
     let aim = Arc::clone(&targets);
     let client = hyper_client(Version::Http1);
     let stack = ServiceBuilder::new()
-        .layer(RetryLayer::new(policy().replay(Http::builder().resend_header(X_RESEND)).build().unwrap()))
+        .layer(RetryLayer::new(policy(), Http::builder().resend_header(X_RESEND)))
         .layer(TimeoutLayer::new(ATTEMPT))
         .map_err(Error::Service)
         .service(service_fn(move |mut request: Request<Full<Bytes>>| {
@@ -254,9 +259,8 @@ async fn hyper_sends_no_post_twice_that_may_have_been_acted_upon() {
 async fn reqwest_storm(client: reqwest::Client, rules: HttpRules) -> (usize, usize) {
     let (targets, book) = targets().await;
     let aim = Arc::clone(&targets);
-    let retry = policy().classify(rules.clone()).replay(rules.resend_header(X_RESEND));
     let stack = ServiceBuilder::new()
-        .layer(RetryLayer::new(retry.build().expect("the test has a good policy")))
+        .layer(RetryLayer::new(policy(), rules.resend_header(X_RESEND)))
         .layer(TimeoutLayer::new(ATTEMPT))
         .map_err(Error::Service)
         .service(service_fn(move |mut request: reqwest::Request| {

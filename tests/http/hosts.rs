@@ -1,4 +1,4 @@
-//! Many hosts behind one client, and the standard stack, over real connections.
+//! Many hosts behind one client, over real connections.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
@@ -6,15 +6,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::Full;
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
-use tower::{Layer, Service, ServiceBuilder, ServiceExt as _};
-use windbreak::circuit_breaker::State;
+use tower::{Service, ServiceBuilder, ServiceExt as _};
 use windbreak::http::{Http, authority};
 use windbreak::{BulkheadLayer, Circuit, CircuitBreakerLayer, Error, PerKeyLayer};
 
-use crate::support::http::{Server, Version, dead_address, direct_client, hyper_client, reqwest_client};
+use crate::support::http::{Server, Version, dead_address, hyper_client, reqwest_client};
 
 fn hyper_get(url: &str) -> Request<Full<Bytes>> {
     Request::get(url).body(Full::default()).expect("the test has a good URL")
@@ -96,20 +95,4 @@ async fn a_dead_host_opens_no_circuit_but_its_own() {
     let layer = per_host!(reqwest::Request, seen);
     let client = ServiceBuilder::new().layer(layer.clone()).map_err(Error::Service);
     check(client.service(reqwest_client(Version::Http1)), reqwest_get, || layer.keys(), &seen).await;
-}
-
-#[test]
-fn clients_name_a_host_alike() {
-    for (url, expected) in [
-        ("http://Example.ORG/a", "example.org"),
-        ("http://example.org:8080/", "example.org:8080"),
-        ("https://example.org/?q=1#top", "example.org"),
-        ("http://127.0.0.1:99/", "127.0.0.1:99"),
-        ("http://[::1]:99/", "[::1]:99"),
-    ] {
-        assert_eq!(authority(&reqwest_get(url)), expected);
-        let url = url.split('#').next().unwrap();
-        assert_eq!(authority(&hyper_get(url)), expected);
-    }
-    assert_eq!(authority(&hyper_get("/only/a/path")), "");
 }

@@ -3,11 +3,14 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod authority;
 mod body;
+mod causes;
 mod connections;
 mod effects;
 mod faults;
 mod hosts;
+mod idempotency;
 mod retry;
 mod rules;
 mod progress;

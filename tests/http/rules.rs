@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode};
 use windbreak::http::{Http, HttpRequest, HttpRules, ResendCount};
-use windbreak::rules::{Classify, Replay};
+use windbreak::rules::{Classify, Idempotency, Repeat, Replay};
 use windbreak::{Effect, Error, Failure, Verdict};
 
 const NONE: Verdict = Verdict::Failure(Failure::new(Effect::NotApplied));
 const UNKNOWN: Verdict = Verdict::Failure(Failure::new(Effect::Unknown));
+
+const FOR_GOOD: Verdict = Verdict::Failure(Failure::new(Effect::Unknown).permanent());
 
 const X_TOKEN: HeaderName = HeaderName::from_static("x-token");
 const X_RESEND: HeaderName = HeaderName::from_static("x-resend");
@@ -48,19 +50,22 @@ fn a_function_of_ones_own_is_asked_first_and_the_other_rules_where_it_says_nothi
     assert_eq!(judge(&rules, 200, &[]), Verdict::Success);
     assert_eq!(judge(&rules, 418, &[]), NONE);
     assert_eq!(judge(&rules, 404, &[]), Verdict::Declined);
-    assert_eq!(judge(&rules, 429, &[]), NONE);
+    assert_eq!(judge(&rules, 421, &[]), NONE);
     // What it says stands, whatever the client.
-    assert_eq!((judge_reqwest(&rules, 418), judge_reqwest(&rules, 429)), (NONE, UNKNOWN));
+    assert_eq!((judge_reqwest(&rules, 418), judge_reqwest(&rules, 421)), (NONE, UNKNOWN));
 
-    // Before the list of statuses, on which 418 is not, and 200 is.
-    let rules = Http::builder().retry_statuses([StatusCode::OK]).classify_with(degraded);
+    // Before the lists of statuses.
+    let rules = Http::builder()
+        .unprocessed_statuses([StatusCode::OK])
+        .permanent_statuses([StatusCode::IM_A_TEAPOT])
+        .classify_with(degraded);
     assert_eq!(judge(&rules, 200, &[("x-degraded", "yes")]), Verdict::Ignored);
-    assert_eq!((judge(&rules, 200, &[]), judge(&rules, 418, &[])), (UNKNOWN, NONE));
+    assert_eq!((judge(&rules, 200, &[]), judge(&rules, 418, &[])), (NONE, NONE));
 }
 
 #[test]
 fn errors_are_judged_as_ever() {
-    let rules = Http::builder().retry_statuses([StatusCode::OK]).classify_with(|_, _| Some(Verdict::Declined));
+    let rules = Http::builder().unprocessed_statuses([StatusCode::OK]).classify_with(|_, _| Some(Verdict::Declined));
     let judge = |error: Error<io::Error>| {
         let result = Err::<&Answer, _>(&error);
         assert_eq!(rules.error_type(result), Http.error_type(result));
@@ -71,30 +76,33 @@ fn errors_are_judged_as_ever() {
 }
 
 #[test]
-fn the_statuses_on_the_list_are_failures_and_the_others_are_not() {
-    let rules = Http::builder().retry_statuses([404, 429, 502, 503].map(|code| StatusCode::from_u16(code).unwrap()));
+fn the_statuses_that_are_said_to_be_unprocessed_have_no_effect() {
+    let rules = Http::builder().unprocessed_statuses([503, 404].map(|code| StatusCode::from_u16(code).unwrap()));
+    let later = |effect| Verdict::Failure(Failure::new(effect).with_retry_after(Duration::from_secs(7)));
     for (status, expected) in [
         (200, Verdict::Success),
-        (302, Verdict::Success),
         (400, Verdict::Declined),
-        (404, UNKNOWN),
-        (408, Verdict::Declined),
-        (409, Verdict::Declined),
-        (425, Verdict::Declined),
-        (429, NONE),
-        (500, Verdict::Declined),
-        (502, UNKNOWN),
-        (503, UNKNOWN),
-        (504, Verdict::Declined),
+        (404, NONE),
+        (409, Verdict::in_progress(None)),
+        (429, Verdict::throttled(None)),
+        (500, UNKNOWN),
+        (503, NONE),
+        (504, UNKNOWN),
     ] {
         assert_eq!(judge(&rules, status, &[]), expected, "{status}");
     }
-    let later = |effect| Verdict::Failure(Failure::new(effect).retry_after(Duration::from_secs(7)));
-    assert_eq!(judge(&rules, 404, &[("retry-after", "7")]), later(Effect::Unknown));
     assert_eq!(judge(&rules, 503, &[("retry-after", "7")]), later(Effect::NotApplied));
-    assert_eq!(judge_reqwest(&rules, 429), UNKNOWN);
-    assert_eq!(judge_reqwest(&rules.without_redirects(), 429), NONE);
-    assert_eq!(judge(&Http::builder().retry_statuses([]), 503, &[]), Verdict::Declined);
+    assert_eq!(judge(&Http::builder(), 503, &[("retry-after", "7")]), later(Effect::Unknown));
+    // Whoever said it meant the response to the order, not that of a page it was sent on to.
+    assert_eq!(judge_reqwest(&rules, 503), UNKNOWN);
+    assert_eq!(judge_reqwest(&rules.without_redirects(), 503), NONE);
+}
+
+#[test]
+fn the_statuses_that_are_said_to_be_permanent_are() {
+    let rules = Http::builder().permanent_statuses([StatusCode::GATEWAY_TIMEOUT]);
+    assert_eq!((judge(&rules, 504, &[]), judge_reqwest(&rules, 504)), (FOR_GOOD, FOR_GOOD));
+    assert_eq!((judge(&rules, 501, &[]), judge(&rules, 502, &[])), (FOR_GOOD, UNKNOWN));
 }
 
 /// An order with this header, for either client.
@@ -105,12 +113,8 @@ fn order(header: &HeaderName) -> (Request<&'static str>, reqwest::Request) {
 
 #[test]
 fn a_request_is_known_by_the_header_of_ones_own() {
-    fn knows<R>(rules: &HttpRules, order: &R) -> bool
-    where
-        HttpRules: Replay<R>,
-    {
-        assert_eq!(rules.is_keyed(order), rules.is_idempotent(order));
-        rules.is_keyed(order)
+    fn knows<R: HttpRequest>(rules: &HttpRules, order: &R) -> bool {
+        rules.idempotency(order) == Idempotency::Keyed
     }
     let standard = HeaderName::from_static("idempotency-key");
     for (rules, name, other) in
@@ -122,7 +126,7 @@ fn a_request_is_known_by_the_header_of_ones_own() {
         assert!(!knows(&rules, &hyper) && !knows(&rules, &reqwest), "{name}");
         // Without any key, by its method.
         let put = Request::put("http://callee.test/").body("").unwrap();
-        assert!(rules.is_idempotent(&put) && !rules.is_keyed(&put));
+        assert_eq!(rules.idempotency(&put), Idempotency::Idempotent);
     }
 }
 
@@ -154,7 +158,8 @@ fn an_attempt_carries_its_number_in_the_header_of_ones_own() {
 fn no_setter_undoes_another() {
     let first = Http::builder()
         .without_redirects()
-        .retry_statuses([StatusCode::TOO_MANY_REQUESTS])
+        .unprocessed_statuses([StatusCode::SERVICE_UNAVAILABLE])
+        .permanent_statuses([StatusCode::GATEWAY_TIMEOUT])
         .idempotency_header(X_TOKEN)
         .resend_header(X_RESEND)
         .classify_with(degraded);
@@ -162,18 +167,19 @@ fn no_setter_undoes_another() {
         .classify_with(degraded)
         .resend_header(X_RESEND)
         .idempotency_header(X_TOKEN)
-        .retry_statuses([StatusCode::TOO_MANY_REQUESTS])
+        .unprocessed_statuses([StatusCode::SERVICE_UNAVAILABLE])
+        .permanent_statuses([StatusCode::GATEWAY_TIMEOUT])
         .without_redirects();
-    for verdict in [judge_reqwest(&first, 429), judge_reqwest(&last, 429)] {
+    for verdict in [judge_reqwest(&first, 503), judge_reqwest(&last, 503)] {
         assert_eq!(verdict, NONE);
     }
     let (mut hyper, _) = order(&X_TOKEN);
-    assert!(first.is_keyed(&hyper) && last.is_keyed(&hyper));
+    assert_eq!((first.idempotency(&hyper), last.idempotency(&hyper)), (Idempotency::Keyed, Idempotency::Keyed));
     assert_eq!((judge(&first, 418, &[]), judge(&last, 418, &[])), (NONE, NONE));
-    assert_eq!((judge(&first, 500, &[]), judge(&last, 500, &[])), (Verdict::Declined, Verdict::Declined));
+    assert_eq!((judge(&first, 504, &[]), judge(&last, 504, &[])), (FOR_GOOD, FOR_GOOD));
     first.number(&mut hyper, 1);
     assert_eq!(hyper.headers()[X_RESEND], "1");
     last.number(&mut hyper, 2);
     assert_eq!(hyper.headers()[X_RESEND], "2");
-    assert_eq!(first.replay(&hyper).unwrap().method(), Method::POST);
+    assert_eq!(first.copy(&hyper).unwrap().method(), Method::POST);
 }

@@ -50,8 +50,9 @@ pub(crate) fn reqwest_client(version: Version) -> reqwest::Client {
     reqwest_builder(version).build().expect("a client without TLS can always be built")
 }
 
+/// Without the retries that reqwest makes by itself: the layers would not see them.
 pub(crate) fn reqwest_builder(version: Version) -> reqwest::ClientBuilder {
-    let builder = reqwest::Client::builder().no_proxy();
+    let builder = reqwest::Client::builder().no_proxy().retry(reqwest::retry::never());
     match version {
         Version::Http1 => builder.http1_only(),
         Version::Http2 => builder.http2_prior_knowledge(),
@@ -292,6 +293,12 @@ impl Peer {
         while self.more().await.is_some() {
             self.read.clear();
         }
+    }
+
+    /// Whether the client begins with HTTP/2. Nothing is read.
+    pub(crate) async fn is_http2(&self) -> bool {
+        let mut first = [0; 3];
+        self.stream.peek(&mut first).await.is_ok_and(|read| read == 3) && first == *b"PRI"
     }
 
     /// The other side's preface of HTTP/2, answered with ours.

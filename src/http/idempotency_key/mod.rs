@@ -27,6 +27,32 @@
 //! # }
 //! ```
 //!
+//! Random keys protect one run of the program. Where an order may be sent again after a crash or by another process, its
+//! key must come from the order: [`key_from`](IdempotencyKeyLayer::key_from).
+//!
+//! ```
+//! use http::{HeaderValue, Request};
+//! use tower::{ServiceBuilder, ServiceExt, service_fn};
+//! use windbreak::http::idempotency_key::IdempotencyKeyLayer;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! struct Order { number: u64 }
+//!
+//! let client = ServiceBuilder::new()
+//!     .layer(IdempotencyKeyLayer::new().key_from(|request: &Request<Order>| {
+//!         HeaderValue::try_from(format!("\"order-{}\"", request.body().number)).ok()
+//!     }))
+//!     .service(service_fn(|request: Request<Order>| async move {
+//!         Ok::<_, std::io::Error>(request.headers().get("idempotency-key").cloned())
+//!     }));
+//!
+//! let key = client.oneshot(Request::post("/orders").body(Order { number: 7 })?).await?;
+//! assert_eq!(key.unwrap(), "\"order-7\"");
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! With another header and keys of your own:
 //!
 //! ```
@@ -46,6 +72,8 @@
 
 mod layer;
 mod service;
+mod source;
 
 pub use layer::IdempotencyKeyLayer;
 pub use service::IdempotencyKey;
+pub use source::{GeneratedKeys, KeySource, KeysFrom, RandomKeys};

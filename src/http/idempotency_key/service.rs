@@ -4,27 +4,30 @@ use http::Method;
 use tower_service::Service;
 
 use super::layer::IdempotencyKeyLayer;
+use super::source::{KeySource, RandomKeys};
+use crate::http::keys::{has_key, is_key};
 use crate::http::message::HttpRequest;
 use crate::macros::service_accessors;
 
 /// A service whose requests carry a key. Made by [`IdempotencyKeyLayer`].
 #[derive(Debug, Clone)]
-pub struct IdempotencyKey<S> {
+pub struct IdempotencyKey<S, K = RandomKeys> {
     inner: S,
-    layer: IdempotencyKeyLayer,
+    layer: IdempotencyKeyLayer<K>,
 }
 
-impl<S> IdempotencyKey<S> {
-    pub(super) const fn new(inner: S, layer: IdempotencyKeyLayer) -> Self {
+impl<S, K> IdempotencyKey<S, K> {
+    pub(super) const fn new(inner: S, layer: IdempotencyKeyLayer<K>) -> Self {
         Self { inner, layer }
     }
 }
 
-service_accessors!(IdempotencyKey<S>);
+service_accessors!(IdempotencyKey<S, K>);
 
-impl<S, R> Service<R> for IdempotencyKey<S>
+impl<S, K, R> Service<R> for IdempotencyKey<S, K>
 where
     S: Service<R>,
+    K: KeySource<R>,
     R: HttpRequest,
 {
     type Response = S::Response;
@@ -37,10 +40,11 @@ where
     }
 
     fn call(&mut self, mut request: R) -> Self::Future {
-        let IdempotencyKeyLayer { header, generator } = &self.layer;
-        let needs_key = matches!(*request.method(), Method::POST | Method::PATCH);
-        if needs_key && !request.headers().contains_key(header) {
-            request.headers_mut().insert(header, generator());
+        let name = self.layer.name();
+        if matches!(*request.method(), Method::POST | Method::PATCH) && !has_key(request.headers(), name) {
+            if let Some(key) = self.layer.keys().key(&request).filter(is_key) {
+                request.headers_mut().insert(name, key);
+            }
         }
         self.inner.call(request)
     }
