@@ -7,6 +7,7 @@ pub mod bulkhead;
 pub mod circuit_breaker;
 pub mod fallback;
 pub mod retry;
+pub mod throttle;
 pub mod timeout;
 
 pub mod backoff;
@@ -51,5 +52,7 @@ pub use rules::{Effect, Failure, Verdict};
 pub use saga::{Saga, SagaError};
 #[doc(inline)]
 pub use stack::{Stack, StackService};
+#[doc(inline)]
+pub use throttle::ThrottleLayer;
 #[doc(inline)]
 pub use timeout::TimeoutLayer;

@@ -51,6 +51,12 @@ pub enum Rejection {
         /// costs more than the limit ever holds.
         retry_after: Option<Duration>,
     },
+    /// The upstream accepts so little that this request is among the share that is not sent to it.
+    #[non_exhaustive]
+    Throttled {
+        /// The name of the throttle.
+        name: Arc<str>,
+    },
     /// The request was sent, failed, and was to be sent again; but windbreak rejected the further attempt. The response
     /// of the last attempt is already discarded.
     #[non_exhaustive]
@@ -111,6 +117,12 @@ impl Rejection {
         Self::RateLimited { retry_after }
     }
 
+    /// The throttle `name` holds the request back.
+    #[must_use]
+    pub fn throttled(name: impl Into<Arc<str>>) -> Self {
+        Self::Throttled { name: name.into() }
+    }
+
     /// After `attempts` attempts, of which the last failed for `last`, a further one was rejected.
     #[must_use]
     pub fn retry_stopped(attempts: u32, last: impl Into<Arc<str>>, effect: Effect, stopped_by: Self) -> Self {
@@ -118,7 +130,7 @@ impl Rejection {
     }
 
     /// A short name: `timeout`, `circuit_open`, `bulkhead_full`, `bulkhead_timeout`, `rate_limited`,
-    /// `retry_stopped`, `not_applied` or `all_unavailable`.
+    /// `throttled`, `retry_stopped`, `not_applied` or `all_unavailable`.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {
         match self {
@@ -127,6 +139,7 @@ impl Rejection {
             Self::BulkheadFull { .. } => "bulkhead_full",
             Self::BulkheadTimeout { .. } => "bulkhead_timeout",
             Self::RateLimited { .. } => "rate_limited",
+            Self::Throttled { .. } => "throttled",
             Self::RetryStopped { .. } => "retry_stopped",
             Self::NotApplied { .. } => "not_applied",
             Self::AllUnavailable { .. } => "all_unavailable",
@@ -193,6 +206,7 @@ impl fmt::Display for Rejection {
             Self::RateLimited { retry_after: None } => {
                 f.write_str("the request costs more than the rate limit ever admits")
             }
+            Self::Throttled { name } => write!(f, "the upstream of `{name}` is overloaded"),
             Self::RetryStopped { attempts, last, effect, stopped_by } => {
                 let effect = match effect {
                     Effect::NotApplied => "without effect",

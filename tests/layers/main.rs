@@ -12,4 +12,5 @@ mod invalid_config;
 // mod retry;
 mod saga;
 mod stack;
+mod throttle;
 mod timeout;
