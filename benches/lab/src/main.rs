@@ -12,6 +12,7 @@
 mod figures;
 mod law;
 mod load;
+mod ours;
 mod picture;
 mod report;
 mod run;

@@ -10,10 +10,9 @@ use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::time::{sleep, timeout};
 use tower::util::BoxCloneService;
-use tower::{Layer as _, Service, ServiceBuilder, ServiceExt as _};
-use windbreak::http::Standard;
-use windbreak::{Error, Rejection};
+use tower::{Service, ServiceExt as _};
 
+use crate::ours::ours;
 use crate::upstream::{Body, Failed, Fault, Faults, Order, Upstream};
 
 /// A client.
@@ -67,23 +66,9 @@ impl Setup {
         match self {
             Self::Bare => bare(upstream, faults.clone(), BARE_TIMEOUT).map_err(|_| Told::Failed).boxed_clone(),
             Self::Naive => naive(bare(upstream, faults.clone(), NAIVE_TIMEOUT), seed).boxed_clone(),
-            Self::Ours => ours(upstream, seed).boxed_clone(),
+            Self::Ours => ours(upstream, seed).expect("its numbers are valid").boxed_clone(),
         }
     }
-}
-
-/// windbreak's stack. The one place to change when it changes.
-fn ours(
-    upstream: Upstream,
-    seed: u64,
-) -> impl Service<Request<Order>, Response = Response<Body>, Error = Told, Future: Send> + Clone + Send {
-    let standard = Standard::builder("lab").retry(|retry| retry.seed(seed)).build().expect("its numbers are valid");
-    standard.layer(ServiceBuilder::new().map_err(Error::Service).service(upstream)).map_err(|error| match error {
-        Error::Rejected(Rejection::Timeout { .. }) => Told::TimedOut,
-        Error::Rejected(Rejection::CircuitOpen { .. }) => Told::Shut,
-        Error::Rejected(_) => Told::Full,
-        Error::Service(_) => Told::Failed,
-    })
 }
 
 fn bare(

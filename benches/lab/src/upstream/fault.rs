@@ -118,8 +118,8 @@ async fn refused_stream() -> Result<h2::Error, Box<dyn Error + Send + Sync>> {
 
 #[cfg(test)]
 mod tests {
-    use windbreak::classify::{Effect, Verdict};
     use windbreak::http::Http;
+    use windbreak::{Effect, Verdict};
 
     use super::*;
 
@@ -130,7 +130,7 @@ mod tests {
             Verdict::Failure(failure) => failure.effect,
             other => panic!("{other:?}"),
         };
-        assert_eq!([Fault::Refused, Fault::Closed, Fault::RefusedStream].map(effect), [Effect::None; 3]);
+        assert_eq!([Fault::Refused, Fault::Closed, Fault::RefusedStream].map(effect), [Effect::NotApplied; 3]);
         assert_eq!([Fault::Reset, Fault::TimedOut].map(effect), [Effect::Unknown; 2]);
     }
 }
