@@ -43,8 +43,8 @@ struct Arguments {
     /// Only the scenarios of this name; or one of them, as in `errors-20%@100`.
     #[arg(long)]
     scenario: Vec<String>,
-    /// How often each is played, each time with other requests. What has a thousand requests a second is played a quarter
-    /// as often.
+    /// How often each is played, each time with other requests. What has thousands of requests is played a quarter as
+    /// often.
     #[arg(long, default_value_t = 20)]
     seeds: u32,
     /// How many threads play.
@@ -113,11 +113,13 @@ fn judge(rows: &[Row], seeds: u32, seconds: f64) -> ExitCode {
     if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// How often a scenario is played. One run of a thousand requests a second says as much as several of fewer, and takes as
-/// long.
+/// How often a scenario is played. One run of many requests says as much as several of few, and takes as long.
 fn times(scenario: &Scenario, seeds: u32) -> u32 {
-    if scenario.rate.is_some_and(|rate| rate < 1000) { seeds } else { seeds.div_ceil(4) }
+    if scenario.requests() < MANY_REQUESTS { seeds } else { seeds.div_ceil(4) }
 }
+
+/// Of so many requests a share is known to within a percent or so.
+const MANY_REQUESTS: f64 = 5_000.0;
 
 /// Plays each scenario with each client and each seed.
 fn play(scenarios: Vec<Scenario>, arguments: &Arguments, faults: &Faults) -> Vec<Row> {
@@ -126,7 +128,7 @@ fn play(scenarios: Vec<Scenario>, arguments: &Arguments, faults: &Faults) -> Vec
         .flat_map(|(row, setup)| (0..times(&scenarios[row], arguments.seeds)).map(move |seed| (row, setup, seed)))
         .collect();
     // The longest first, so that no thread is left with one at the end.
-    jobs.sort_by_key(|&(row, ..)| std::cmp::Reverse(scenarios[row].rate));
+    jobs.sort_by(|a, b| scenarios[b.0].requests().total_cmp(&scenarios[a.0].requests()));
     let next = AtomicUsize::new(0);
     let played = Mutex::new(Vec::new());
     thread::scope(|scope| {

@@ -88,11 +88,15 @@ pub(crate) fn details(rows: &[Row]) -> String {
                 f.most_in_flight,
             );
             if let Some(outage) = f.outage {
+                let runs = f64::from(outage.detected.max(1));
                 let detection = outage.mean_detection().map_or("never".to_owned(), |s| format!("after {s:.2} s"));
                 let _ = write!(
                     text,
                     ", detected {detection}, then {:.0} attempts and {:.0} told late of {:.0}, last failure {:.2} s after healing",
-                    outage.attempts, outage.told_late, outage.requests, outage.last_failure
+                    outage.attempts / runs,
+                    outage.told_late / runs,
+                    outage.requests / runs,
+                    outage.last_failure
                 );
             }
             text.push('\n');

@@ -83,6 +83,11 @@ impl Scenario {
         }
     }
 
+    /// About how many requests there are in a run.
+    pub(crate) fn requests(&self) -> f64 {
+        f64::from(self.rate.unwrap_or(1000)) * self.length.as_secs_f64()
+    }
+
     /// Its upstream, new.
     pub(crate) fn model(&self) -> Box<dyn Model> {
         (self.make)()
