@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! cargo run --release -p lab
+//! cargo run --release -p lab -- --real
 //! cargo run --release -p lab -- --scenario errors-20% --seeds 20 --pictures target/lab
 //! ```
 
@@ -14,6 +15,7 @@ mod law;
 mod load;
 mod ours;
 mod picture;
+mod real;
 mod report;
 mod run;
 mod scenario;
@@ -56,6 +58,9 @@ struct Arguments {
     /// Writes the matrix there, as a page.
     #[arg(long)]
     markdown: Option<PathBuf>,
+    /// Plays over sockets, in real time, instead.
+    #[arg(long)]
+    real: bool,
     /// Draws each scenario there.
     #[arg(long)]
     pictures: Option<PathBuf>,
@@ -65,6 +70,12 @@ type Failure = Box<dyn Error + Send + Sync>;
 
 fn main() -> Result<ExitCode, Failure> {
     let arguments = Arguments::parse();
+    if arguments.real {
+        let start = Instant::now();
+        let rows = tokio::runtime::Runtime::new()?.block_on(real::play())?;
+        print!("{}\n{}", report::table(&rows), report::details(&rows));
+        return Ok(judge(&rows, 1, start.elapsed().as_secs_f64()));
+    }
     let faults = tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(Faults::provoke())?;
     let chosen = |s: &Scenario| arguments.scenario.is_empty() || arguments.scenario.iter().any(|name| s.is_named(name));
     let scenarios: Vec<_> = scenario::all().into_iter().filter(chosen).collect();
@@ -89,7 +100,7 @@ fn main() -> Result<ExitCode, Failure> {
     if let Some(folder) = &arguments.pictures {
         for row in &rows {
             let first = |setup: Setup| (setup, run::run(&row.scenario, setup, 0, &faults));
-            picture::draw(folder, &row.scenario, &Setup::ALL.map(first)).map_err(|error| error.to_string())?;
+            picture::draw(folder, &row.scenario, &Setup::SIMULATED.map(first)).map_err(|error| error.to_string())?;
         }
     }
     Ok(judge(&rows, arguments.seeds, took.as_secs_f64()))
@@ -124,7 +135,7 @@ const MANY_REQUESTS: f64 = 5_000.0;
 /// Plays each scenario with each client and each seed.
 fn play(scenarios: Vec<Scenario>, arguments: &Arguments, faults: &Faults) -> Vec<Row> {
     let mut jobs: Vec<_> = (0..scenarios.len())
-        .flat_map(|row| Setup::ALL.map(|setup| (row, setup)))
+        .flat_map(|row| Setup::SIMULATED.map(|setup| (row, setup)))
         .flat_map(|(row, setup)| (0..times(&scenarios[row], arguments.seeds)).map(move |seed| (row, setup, seed)))
         .collect();
     // The longest first, so that no thread is left with one at the end.
@@ -149,7 +160,7 @@ fn play(scenarios: Vec<Scenario>, arguments: &Arguments, faults: &Faults) -> Vec
         played.iter().filter(|one| (one.0, one.1) == (row, setup)).map(|one| one.3.clone()).collect()
     };
     let row = |(row, scenario)| {
-        let figures = Setup::ALL.map(|setup| (setup, Figures::merge(&of(row, setup)))).to_vec();
+        let figures = Setup::SIMULATED.map(|setup| (setup, Figures::merge(&of(row, setup)))).to_vec();
         Row { scenario, figures }
     };
     scenarios.into_iter().enumerate().map(row).collect()

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use http::{Request, Response};
-use tower::{Service, ServiceBuilder, ServiceExt as _};
 use windbreak::backoff::{Backoff, Jitter};
 use windbreak::http::Http;
 use windbreak::{
@@ -12,20 +10,16 @@ use windbreak::{
 };
 
 use crate::setups::Told;
-use crate::upstream::{Body, Order, Upstream};
 
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(10);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 const IN_FLIGHT: usize = 64;
 
-/// The stack in front of `upstream`, and what it tells its caller.
-pub(crate) fn ours(
-    upstream: Upstream,
-    seed: u64,
-) -> Result<
-    impl Service<Request<Order>, Response = Response<Body>, Error = Told, Future: Send> + Clone + Send,
-    InvalidConfig,
-> {
+/// The stack: a layer around a client, whatever its types.
+pub(crate) type Stack =
+    (TimeoutLayer, RetryLayer<Http>, CircuitBreakerLayer<Http>, BulkheadLayer, TimeoutLayer, ServiceErrorLayer);
+
+pub(crate) fn stack(seed: u64) -> Result<Stack, InvalidConfig> {
     let open_for = Backoff::exponential(Duration::from_secs(5)).max(Duration::from_secs(60)).jitter(Jitter::Equal);
     let circuit = Circuit::builder("lab")
         .time_window(Duration::from_secs(30))
@@ -33,18 +27,19 @@ pub(crate) fn ours(
         .open_for(open_for)
         .probes(3)
         .build()?;
-    Ok(ServiceBuilder::new()
-        .layer(TimeoutLayer::new(TOTAL_TIMEOUT))
-        .layer(RetryLayer::new(RetryPolicy::builder().seed(seed).build()?, Http))
-        .layer(CircuitBreakerLayer::new(circuit, Http))
-        .layer(BulkheadLayer::new(IN_FLIGHT)?)
-        .layer(TimeoutLayer::new(ATTEMPT_TIMEOUT))
-        .layer(ServiceErrorLayer)
-        .service(upstream)
-        .map_err(|error| told(&error)))
+    Ok((
+        TimeoutLayer::new(TOTAL_TIMEOUT),
+        RetryLayer::new(RetryPolicy::builder().seed(seed).build()?, Http),
+        CircuitBreakerLayer::new(circuit, Http),
+        BulkheadLayer::new(IN_FLIGHT)?,
+        TimeoutLayer::new(ATTEMPT_TIMEOUT),
+        ServiceErrorLayer,
+    ))
 }
 
-fn told<E>(error: &Error<E>) -> Told {
+/// What an error of the stack tells its caller.
+#[allow(clippy::needless_pass_by_value, reason = "for `map_err`")]
+pub(crate) fn told<E>(error: Error<E>) -> Told {
     use Rejection::{BulkheadFull, BulkheadTimeout, CircuitOpen, RateLimited, Timeout};
 
     match error {

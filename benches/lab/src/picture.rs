@@ -25,6 +25,7 @@ const fn color(setup: Setup) -> RGBColor {
     match setup {
         Setup::Bare => RGBColor(213, 94, 0),
         Setup::Naive => RGBColor(120, 120, 120),
+        Setup::Peer => RGBColor(204, 121, 167),
         Setup::Ours => RGBColor(0, 114, 178),
     }
 }
@@ -81,7 +82,7 @@ fn panel(
         let corners = [(from.as_secs_f64(), 0.0), ((from + length).as_secs_f64(), highest)];
         chart.draw_series([Rectangle::new(corners, SHADE.filled())])?;
     }
-    chart.configure_mesh().disable_x_mesh().light_line_style(WHITE).x_desc("s").draw()?;
+    chart.configure_mesh().disable_x_mesh().max_light_lines(0).x_desc("s").draw()?;
     for (setup, points) in lines {
         let style = color(setup).stroke_width(2);
         chart

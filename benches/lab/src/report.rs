@@ -72,8 +72,8 @@ pub(crate) fn details(rows: &[Row]) -> String {
             let share = |part: f64| 100.0 * part / f.requests.max(1.0);
             let _ = write!(
                 text,
-                "  {:<10} {:.0} requests, {:.2} % well, {:.2} % rejected ({:.2} % falsely), {:.2} attempts each, {:.1} twice, \
-                 p50 {:.3} s, p99 {:.3} s,\n  {:<10} at most {} waiting, {} in flight",
+                "  {:<16} {:.0} requests, {:.2} % well, {:.2} % rejected ({:.2} % falsely), {:.2} attempts each, {:.1} twice, \
+                 p50 {:.3} s, p99 {:.3} s,\n  {:<16} at most {} waiting, {} in flight",
                 setup.name(),
                 f.requests,
                 share(f.well),

@@ -65,6 +65,11 @@ impl Scenario {
         Self { name: name.into(), rate: Some(rate), family, load, length, outage: None, make }
     }
 
+    /// One that is played over sockets: its upstream is a server, and not this one's.
+    pub(crate) fn real(name: &str, load: Load, length: Duration, family: Family) -> Self {
+        Self { rate: None, load, length, ..Self::new(name, 1, family, || USUAL) }
+    }
+
     fn in_bursts(self, of: u32, bursts: u32) -> Self {
         let rate = self.rate.unwrap_or(1);
         let length = Duration::from_secs_f64(f64::from(of * bursts) / f64::from(rate) * 1.001);

@@ -1,8 +1,9 @@
-//! The clients that are compared. All call the same upstream, and get the same requests at the same times.
+//! The clients that are compared on simulated time. All call the same upstream, and get the same requests at the same times.
 //!
 //! tower-resilience is not among them: its circuit breaker reads the system's clock, which stands still beside the one
-//! that the lab moves, so that once open it would stay open. It takes its place in [`Setup`] where sockets are real.
+//! that the lab moves, so that once open it would stay open. It is where sockets are real.
 
+use std::fmt;
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -10,9 +11,9 @@ use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::time::{sleep, timeout};
 use tower::util::BoxCloneService;
-use tower::{Service, ServiceExt as _};
+use tower::{Layer as _, Service, ServiceExt as _};
 
-use crate::ours::ours;
+use crate::ours::{stack, told};
 use crate::upstream::{Body, Failed, Fault, Faults, Order, Upstream};
 
 /// A client.
@@ -22,6 +23,8 @@ pub(crate) enum Setup {
     Bare,
     /// Every failure, whatever it is, is tried again twice, 100 and 200 ms later (with jitter), 3 s each time.
     Naive,
+    /// tower-resilience's layers, with the numbers of ours where it has them. Only where sockets are real.
+    Peer,
     /// windbreak's stack, with no number of it changed.
     Ours,
 }
@@ -39,20 +42,36 @@ pub(crate) enum Told {
     Shut,
 }
 
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Failed => "failed",
+            Self::TimedOut => "took too long",
+            Self::Full => "too much is in flight",
+            Self::Shut => "the upstream is taken for down",
+        })
+    }
+}
+
+impl std::error::Error for Told {}
+
 pub(crate) type Client = BoxCloneService<Request<Order>, Response<Body>, Told>;
 
 const BARE_TIMEOUT: Duration = Duration::from_secs(30);
-const NAIVE_TIMEOUT: Duration = Duration::from_secs(3);
-const NAIVE_RETRIES: u32 = 2;
-const NAIVE_PAUSE: Duration = Duration::from_millis(100);
+pub(crate) const NAIVE_TIMEOUT: Duration = Duration::from_secs(3);
+pub(crate) const NAIVE_RETRIES: u32 = 2;
+pub(crate) const NAIVE_PAUSE: Duration = Duration::from_millis(100);
 
 impl Setup {
-    pub(crate) const ALL: [Self; 3] = [Self::Bare, Self::Naive, Self::Ours];
+    /// Those that can live on simulated time.
+    pub(crate) const SIMULATED: [Self; 3] = [Self::Bare, Self::Naive, Self::Ours];
+    pub(crate) const REAL: [Self; 4] = [Self::Bare, Self::Naive, Self::Peer, Self::Ours];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Bare => "bare",
             Self::Naive => "naive",
+            Self::Peer => "tower-resilience",
             Self::Ours => "windbreak",
         }
     }
@@ -61,12 +80,13 @@ impl Setup {
     ///
     /// # Panics
     ///
-    /// If the numbers of the stack are not valid.
+    /// If the numbers of the stack are not valid, or if it cannot live on simulated time.
     pub(crate) fn client(self, upstream: Upstream, faults: &Faults, seed: u64) -> Client {
         match self {
             Self::Bare => bare(upstream, faults.clone(), BARE_TIMEOUT).map_err(|_| Told::Failed).boxed_clone(),
             Self::Naive => naive(bare(upstream, faults.clone(), NAIVE_TIMEOUT), seed).boxed_clone(),
-            Self::Ours => ours(upstream, seed).expect("its numbers are valid").boxed_clone(),
+            Self::Peer => unreachable!("it is not one of those that can live on simulated time"),
+            Self::Ours => stack(seed).expect("its numbers are valid").layer(upstream).map_err(told).boxed_clone(),
         }
     }
 }
