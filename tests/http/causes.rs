@@ -168,6 +168,11 @@ async fn a_url_that_cannot_be_called_is_the_callers_mistake() {
     assert_eq!(named(hyper.request(post("/relative")).await), CALLER());
     assert_eq!(named(hyper.request(post("ftp://example.org/")).await), CALLER());
 
+    // As the connectors for rustls and for native-tls say it of a scheme that they do not know, or must not use.
+    for says in ["unsupported scheme http", "https required but URI was not https"] {
+        assert_eq!(by_connector(move || io::Error::other(says)).await, CALLER(), "{says}");
+    }
+
     let reqwest = direct_client(Version::Http1);
     assert_eq!(named(reqwest.post("ftp://example.org/").send().await), CALLER());
     assert_eq!(named(reqwest.post("/relative").send().await), CALLER());
@@ -390,6 +395,8 @@ where
 async fn each_way_to_lose_a_response_has_its_name() {
     use Version::{Http1, Http2};
 
+    type Then = fn(&mut Peer, u32) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+
     let read_and = |then: fn(Peer)| {
         move |mut peer: Peer| async move {
             peer.request().await;
@@ -405,7 +412,7 @@ async fn each_way_to_lose_a_response_has_its_name() {
     })
     .await;
 
-    let http2 = |then: fn(&mut Peer, u32) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>| {
+    let http2 = |then: Then| {
         move |mut peer: Peer| async move {
             if peer.http2_preface().await.is_some() {
                 while let Some(stream) = peer.http2_request().await {

@@ -86,14 +86,12 @@ impl<F> fmt::Debug for KeysFrom<F> {
 }
 
 mod sealed {
-    use super::{GeneratedKeys, KeysFrom, RandomKeys};
-
     pub trait Sealed {}
-
-    impl Sealed for RandomKeys {}
-    impl<G> Sealed for GeneratedKeys<G> {}
-    impl<F> Sealed for KeysFrom<F> {}
 }
+
+impl sealed::Sealed for RandomKeys {}
+impl<G> sealed::Sealed for GeneratedKeys<G> {}
+impl<F> sealed::Sealed for KeysFrom<F> {}
 
 #[cfg(test)]
 mod tests {
