@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
 // The README speaks of all features, and links to nothing where one of them is off.
-#![cfg_attr(not(all(feature = "http", feature = "per-key")), allow(rustdoc::broken_intra_doc_links))]
+#![cfg_attr(not(feature = "http"), allow(rustdoc::broken_intra_doc_links))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod bulkhead;
@@ -14,7 +14,6 @@ pub mod backoff;
 pub mod error;
 #[cfg(feature = "http")]
 pub mod http;
-#[cfg(feature = "per-key")]
 pub mod per_key;
 pub mod rules;
 pub mod saga;
@@ -41,7 +40,6 @@ pub use deadline::deadline;
 pub use error::{Error, Rejection, ServiceErrorLayer};
 #[doc(inline)]
 pub use fallback::FallbackLayer;
-#[cfg(feature = "per-key")]
 #[doc(inline)]
 pub use per_key::PerKeyLayer;
 #[doc(inline)]

@@ -35,6 +35,8 @@ struct Shared {
 struct Queue {
     waiting: BTreeMap<u64, oneshot::Sender<Permit>>,
     next: u64,
+    /// Whether the limit was changed since it was built.
+    resized: bool,
 }
 
 /// A place in the bulkhead, given back on drop.
@@ -139,9 +141,16 @@ impl Semaphore {
     /// If `limit` is zero or above 2,147,483,647.
     pub fn resize(&self, limit: usize) -> Result<(), InvalidConfig> {
         check_count("limit", limit, Word::MAX_LIMIT)?;
+        self.shared.lock().resized = true;
         self.shared.change(|word| Some(word.with_limit(limit)));
         self.shared.let_in();
         Ok(())
+    }
+
+    /// Whether nobody holds a place or waits for one, and the limit is that which it was built with.
+    pub(crate) fn is_as_new(&self) -> bool {
+        let word = self.shared.load();
+        word.taken() == 0 && !word.is_queued() && !self.shared.lock().resized
     }
 
     /// Takes a place, if there is one and nobody waits for it.

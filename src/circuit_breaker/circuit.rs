@@ -189,6 +189,11 @@ impl Circuit {
         self.inner.locked(Machine::refusal)
     }
 
+    /// Whether a request would be rejected now.
+    pub(crate) fn rejects(&self) -> bool {
+        self.refusal().is_some()
+    }
+
     /// Rejects every request until told otherwise. [`reset`](Self::reset) ends it.
     pub fn force_open(&self) {
         self.inner.locked(Machine::force_open);

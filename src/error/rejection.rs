@@ -84,6 +84,8 @@ pub enum Rejection {
         /// How long until the first of them may admit a request, where that is known.
         retry_after: Option<Duration>,
     },
+    /// The request came from the code that was making the layer of its own key. It was not sent.
+    LayerUnfinished,
 }
 
 impl Rejection {
@@ -130,7 +132,7 @@ impl Rejection {
     }
 
     /// A short name: `timeout`, `circuit_open`, `bulkhead_full`, `bulkhead_timeout`, `rate_limited`,
-    /// `throttled`, `retry_stopped`, `not_applied` or `all_unavailable`.
+    /// `throttled`, `retry_stopped`, `not_applied`, `all_unavailable` or `layer_unfinished`.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {
         match self {
@@ -143,6 +145,7 @@ impl Rejection {
             Self::RetryStopped { .. } => "retry_stopped",
             Self::NotApplied { .. } => "not_applied",
             Self::AllUnavailable { .. } => "all_unavailable",
+            Self::LayerUnfinished => "layer_unfinished",
         }
     }
 
@@ -217,6 +220,9 @@ impl fmt::Display for Rejection {
             }
             Self::NotApplied { failed } => write!(f, "the request failed with {failed}, and did not take effect"),
             Self::AllUnavailable { name, .. } => write!(f, "no provider of `{name}` is available"),
+            Self::LayerUnfinished => {
+                f.write_str("the layer of this key is not finished: the request came from the code that makes it")
+            }
         }
     }
 }

@@ -1,14 +1,16 @@
 use std::fmt;
-use std::hash::Hash;
-use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::hash::{BuildHasher as _, Hash, RandomState};
+use std::sync::Arc;
 use std::time::Duration;
 
-use lru::LruCache;
 use tokio::time::Instant;
 use tower_layer::Layer;
 
-use super::PerKey;
+use super::evict::{Bottom, Evict, keep_of};
+use super::making::Making;
+use super::service::PerKey;
+use super::slot::{Entry, Slot};
+use super::table::{Table, VISITS};
 use crate::config::InvalidConfig;
 
 /// How long a key is kept that nobody asks for: several times longer than a circuit stays open, so that a host that is
@@ -17,9 +19,23 @@ const MAX_IDLE: Duration = Duration::from_secs(600);
 
 /// Makes a layer for each key.
 ///
-/// Of the layers made, at most `max_keys` are kept, those that were used last; one that nobody used for ten minutes
-/// (see [`max_idle`](Self::max_idle)) is forgotten. A forgotten key starts afresh; requests that are under way keep
-/// what they have.
+/// At most `max_keys` layers are kept. A key is evicted only if no request of it is under way, and then:
+///
+/// | its layer ([`Keep`](super::Keep)) | may be evicted |
+/// |---|---|
+/// | is as good as new: a closed circuit without failures, an empty bulkhead | when a new key needs the room, or when idle |
+/// | remembers what is past: failures of a closed circuit, an open one whose wait is over | when idle |
+/// | protects: an open circuit, a switch thrown by hand, a bulkhead in use | never |
+///
+/// Idle is a key that no request has used for [`max_idle`](Self::max_idle), ten minutes by default. Of keys that are as
+/// good as new, those go first that were not used for a while (second chance, which is close to least recently used).
+///
+/// A new key that finds no room shares one layer with all others that find none: the layer made for the first of them.
+/// So strangers cannot push known keys out. That is traced once, as a `WARN`. A new key gets a layer of its own again
+/// as soon as there is room.
+///
+/// Each request looks at a few keys at most, however many there are. Clones share the layers, and so do all services
+/// made from them. No lock is held while `key_of`, `layer_for`, [`Evict::keep`] and destructors run.
 pub struct PerKeyLayer<K, L, F, M> {
     shared: Arc<Shared<K, L, F, M>>,
     max_idle: Duration,
@@ -28,14 +44,18 @@ pub struct PerKeyLayer<K, L, F, M> {
 struct Shared<K, L, F, M> {
     key_of: F,
     layer_for: M,
-    layers: Mutex<Layers<K, L>>,
+    hasher: RandomState,
+    table: Table<K, L>,
 }
 
-type Layers<K, L> = LruCache<K, Used<L>>;
-
-struct Used<L> {
-    layer: Arc<L>,
-    last: Instant,
+/// Where a request finds its layer.
+pub(super) enum Place<K, L> {
+    /// Its key has one.
+    Own(Arc<Slot<K, L>>),
+    /// It shares that of all keys that found no room.
+    Overflow(Arc<Slot<K, L>>),
+    /// This thread is making it.
+    Unfinished,
 }
 
 impl<K, L, F, M> PerKeyLayer<K, L, F, M>
@@ -43,8 +63,11 @@ where
     K: Hash + Eq,
     M: Fn(&K) -> L,
 {
-    /// Takes the key of a request from `key_of`, and a layer for a key that is new from `layer_for`. Where several requests
-    /// are the first with a key at the same time, it may be asked by each; the layer that is there first is the one for all.
+    /// Takes the key of a request from `key_of`, and a layer for a key that is new from `layer_for`.
+    ///
+    /// Where several requests are the first with a key at the same time, `layer_for` may be called for each; the layer that
+    /// is there first is the one for all. If `layer_for` itself sends a request with the key it was called for through this
+    /// layer, that request is rejected with [`Rejection::LayerUnfinished`](crate::Rejection::LayerUnfinished).
     ///
     /// # Errors
     ///
@@ -52,59 +75,87 @@ where
     pub fn new<R>(max_keys: usize, key_of: F, layer_for: M) -> Result<Self, InvalidConfig>
     where
         F: Fn(&R) -> K,
+        L: Layer<Bottom>,
+        L::Service: Evict,
     {
-        let bound = NonZeroUsize::new(max_keys).ok_or_else(|| InvalidConfig::new("max_keys", 0, "at least 1"))?;
-        // It grows as keys come, so that a generous bound costs nothing.
-        let mut layers = LruCache::unbounded();
-        layers.resize(bound);
-        let shared = Shared { key_of, layer_for, layers: Mutex::new(layers) };
+        if max_keys == 0 {
+            return Err(InvalidConfig::new("max_keys", 0, "at least 1"));
+        }
+        let table = Table::new(max_keys, keep_of::<L>);
+        let shared = Shared { key_of, layer_for, hasher: RandomState::new(), table };
         Ok(Self { shared: Arc::new(shared), max_idle: MAX_IDLE })
     }
 
-    /// Forgets a key that nobody asked for in this time.
+    /// The layer of a key, if it has one. To look at a key is not to use it.
+    #[must_use]
+    pub fn get(&self, key: &K) -> Option<Entry<K, L>> {
+        self.shared.table.get(self.hash(key), key).map(Entry::new)
+    }
+
+    pub(super) fn key_of<R>(&self, request: &R) -> K
+    where
+        F: Fn(&R) -> K,
+    {
+        (self.shared.key_of)(request)
+    }
+
+    pub(super) fn hash(&self, key: &K) -> u64 {
+        self.shared.hasher.hash_one(key)
+    }
+
+    /// Finds the layer of a key, or makes it.
+    pub(super) fn place_of(&self, hash: u64, key: K) -> Place<K, L> {
+        let table = &self.shared.table;
+        if let Some(slot) = table.get(hash, &key) {
+            slot.mark_used();
+            return Place::Own(slot);
+        }
+        let has_room = table.make_room(self.max_idle);
+        if let (false, Some(slot)) = (has_room, table.overflow()) {
+            return Place::Overflow(Arc::clone(slot));
+        }
+        let Some(making) = Making::start(Arc::as_ptr(&self.shared).addr(), hash) else { return Place::Unfinished };
+        let layer = (self.shared.layer_for)(&key);
+        drop(making);
+        match table.insert(Slot::new(hash, key, layer)) {
+            Ok(slot) => Place::Own(slot),
+            Err(slot) => Place::Overflow(table.overflow_or(slot)),
+        }
+    }
+
+    /// Drops a few keys, if they are idle.
+    #[cold]
+    pub(super) fn look_around(&self) {
+        self.shared.table.look_around(VISITS, Instant::now(), self.max_idle);
+    }
+}
+
+impl<K, L, F, M> PerKeyLayer<K, L, F, M> {
+    /// Evicts a key that no request has used for this time, if its layer need not be [kept](super::Keep). Ten minutes by
+    /// default; [`Duration::MAX`] is never.
+    ///
+    /// It is never evicted earlier, and usually later: idle keys are found a few at a time, while requests come.
     #[must_use]
     pub fn max_idle(self, max_idle: Duration) -> Self {
         Self { max_idle, ..self }
     }
 
-    /// How many keys are kept.
+    /// How many keys have a layer of their own.
     #[must_use]
     pub fn keys(&self) -> usize {
-        self.layers().len()
+        self.shared.table.len()
     }
 
-    pub(super) fn layer_for<R>(&self, request: &R) -> Arc<L>
-    where
-        F: Fn(&R) -> K,
-    {
-        let key = (self.shared.key_of)(request);
-        let now = Instant::now();
-        if let Some(layer) = self.known(&mut self.layers(), &key, now) {
-            return layer;
-        }
-        // Without the lock, so that it may take its time, and ask this layer.
-        let layer = Arc::new((self.shared.layer_for)(&key));
-        let now = Instant::now();
-        let mut layers = self.layers();
-        if let Some(earlier) = self.known(&mut layers, &key, now) {
-            return earlier;
-        }
-        layers.put(key, Used { layer: Arc::clone(&layer), last: now });
-        layer
+    /// The keys that have a layer of their own, in no order. No lock is held between two of them; a key that comes or goes
+    /// meanwhile may be among them or not.
+    pub fn iter(&self) -> impl Iterator<Item = Entry<K, L>> {
+        self.shared.table.iter().map(Entry::new)
     }
 
-    /// The layer of a key, which counts as a use of it.
-    fn known(&self, layers: &mut Layers<K, L>, key: &K, now: Instant) -> Option<Arc<L>> {
-        while layers.peek_lru().is_some_and(|(_, used)| now.saturating_duration_since(used.last) > self.max_idle) {
-            layers.pop_lru();
-        }
-        let used = layers.get_mut(key)?;
-        used.last = now;
-        Some(Arc::clone(&used.layer))
-    }
-
-    fn layers(&self) -> MutexGuard<'_, Layers<K, L>> {
-        self.shared.layers.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The layer that new keys share while all others are in use, once there was a need for it.
+    #[must_use]
+    pub fn overflow(&self) -> Option<Entry<K, L>> {
+        self.shared.table.overflow().cloned().map(Entry::new)
     }
 }
 
@@ -114,7 +165,10 @@ impl<K, L, F, M> Clone for PerKeyLayer<K, L, F, M> {
     }
 }
 
-impl<S, K, L, F, M> Layer<S> for PerKeyLayer<K, L, F, M> {
+impl<S, K, L, F, M> Layer<S> for PerKeyLayer<K, L, F, M>
+where
+    L: Layer<S>,
+{
     type Service = PerKey<S, K, L, F, M>;
 
     fn layer(&self, inner: S) -> Self::Service {
@@ -124,6 +178,9 @@ impl<S, K, L, F, M> Layer<S> for PerKeyLayer<K, L, F, M> {
 
 impl<K, L, F, M> fmt::Debug for PerKeyLayer<K, L, F, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PerKeyLayer").field("max_idle", &self.max_idle).finish_non_exhaustive()
+        f.debug_struct("PerKeyLayer")
+            .field("keys", &self.keys())
+            .field("max_idle", &self.max_idle)
+            .finish_non_exhaustive()
     }
 }

@@ -81,6 +81,15 @@ impl RetryBudget {
         }
     }
 
+    /// Whether it paid for a retry that it still remembers.
+    pub(crate) fn is_drawn_on(&self) -> bool {
+        let drawn_on = |limits: &Arc<Limits>| {
+            let mut ledger = limits.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+            ledger.window.tally(Instant::now()).failures > 0
+        };
+        self.limits.as_ref().is_some_and(drawn_on)
+    }
+
     /// Counts a request: not a retry of it.
     #[inline]
     pub(super) fn deposit(&self) {

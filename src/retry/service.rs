@@ -4,6 +4,7 @@ use std::task::{Context, Poll};
 
 use tower_service::Service;
 
+use super::budget::RetryBudget;
 use super::future::ResponseFuture;
 use super::policy::RetryPolicy;
 use super::span::attempt_span;
@@ -62,6 +63,11 @@ impl<S: Clone, R> Retry<S, R> {
 }
 
 impl<S, R> Retry<S, R> {
+    /// What pays for the retries.
+    pub(crate) fn budget(&self) -> &RetryBudget {
+        self.shared.policy().budget()
+    }
+
     /// The wrapped service.
     #[must_use]
     pub const fn get_ref(&self) -> &S {

@@ -11,6 +11,7 @@ use crate::error::{Error, ServiceError};
 #[cfg(feature = "http")]
 use crate::http::{HttpRequest, HttpRules};
 use crate::oneshot::Oneshot;
+use crate::per_key::{Evict, Keep};
 use crate::retry::Retry;
 use crate::rules::{Classify, Discard, Replay};
 #[cfg(feature = "http")]
@@ -72,6 +73,12 @@ impl<S, R, B> StackService<S, R, B> {
 impl<S: Clone, R, B: Clone> Clone for StackService<S, R, B> {
     fn clone(&self) -> Self {
         Self::new(self.inner.clone(), self.body.clone())
+    }
+}
+
+impl<S: Evict, R, B> Evict for StackService<S, R, B> {
+    fn keep(&self) -> Keep {
+        self.inner.keep()
     }
 }
 

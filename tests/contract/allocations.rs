@@ -13,7 +13,8 @@ use tower::util::BoxCloneService;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use windbreak::circuit_breaker::CircuitBuilder;
 use windbreak::{
-    BulkheadLayer, Circuit, CircuitBreakerLayer, Error, FallbackLayer, RetryLayer, RetryPolicy, TimeoutLayer,
+    BulkheadLayer, Circuit, CircuitBreakerLayer, Error, FallbackLayer, PerKeyLayer, RetryLayer, RetryPolicy,
+    TimeoutLayer,
 };
 
 type Answer = Result<&'static str, Error<&'static str>>;
@@ -142,6 +143,34 @@ fn all_five_are_free() {
             .layer(TimeoutLayer::new(LIMIT))
             .into_inner();
         assert_free(&stack);
+    }
+}
+
+#[test]
+fn a_layer_for_each_key_is_free_once_it_is_made() {
+    let (policy, bulkhead) = (RetryPolicy::builder().build().unwrap(), BulkheadLayer::new(64).unwrap());
+    let circuit = circuit().build().unwrap();
+    for max_keys in [1, 100] {
+        let (policy, bulkhead, circuit) = (policy.clone(), bulkhead.clone(), circuit.clone());
+        let turn = std::sync::atomic::AtomicU32::new(0);
+        // More keys than there may be: some share a layer.
+        let key_of = move |(): &()| turn.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % 3;
+        let layer = PerKeyLayer::new(max_keys, key_of, move |_: &u32| {
+            let circuit = circuit.sibling("one of many");
+            circuit.force_closed();
+            ServiceBuilder::new()
+                .layer(RetryLayer::new(policy.sibling(), ErrorsOnly))
+                .layer(CircuitBreakerLayer::new(circuit, ErrorsOnly))
+                .layer(bulkhead.sibling())
+                .into_inner()
+        });
+        let layer = layer.unwrap();
+        let at_once: fn(()) -> Reply = |()| Reply { pends: false };
+        let allocations = allocations(&mut layer.layer(service_fn(at_once)), Result::is_ok);
+        // To ask the stack of the one key whether it may go makes a service of it, each time another finds no room.
+        if max_keys > 3 {
+            assert_eq!(allocations, 0);
+        }
     }
 }
 

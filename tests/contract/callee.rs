@@ -71,6 +71,11 @@ impl Control {
         self.script().calls
     }
 
+    /// Counts calls from here on.
+    pub(crate) fn forget_calls(&self) {
+        self.script().calls = 0;
+    }
+
     /// How many instances there are now.
     pub(crate) fn instances(&self) -> usize {
         self.script().instances

@@ -126,7 +126,14 @@ pub(crate) fn per_key() -> Subject {
     let bulkhead = BulkheadLayer::new(1).expect("valid");
     let places = bulkhead.semaphore();
     let layer = PerKeyLayer::new(8, |_: &Request| "host", move |_: &&str| bulkhead.clone()).expect("valid");
-    Subject::new(layer, move || places.in_flight() == 0)
+    let mut subject = Subject::new(layer, move || places.in_flight() == 0);
+    // It keeps the service of the key, and that of the key which was asked for last.
+    for _ in 0..3 {
+        subject.assert_answers();
+    }
+    subject.instances = subject.callee.instances();
+    subject.callee.forget_calls();
+    subject
 }
 
 pub(crate) fn all_five() -> Subject {

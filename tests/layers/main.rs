@@ -8,7 +8,7 @@ mod deadline;
 mod errors;
 mod fallback;
 mod invalid_config;
-// mod per_key;
+mod per_key;
 // mod retry;
 mod saga;
 mod stack;
