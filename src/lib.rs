@@ -6,6 +6,7 @@
 pub mod bulkhead;
 pub mod circuit_breaker;
 pub mod fallback;
+pub mod rate_limit;
 pub mod retry;
 pub mod throttle;
 pub mod timeout;

@@ -1,0 +1,8 @@
+//! Holds to a request rate.
+
+mod gcra;
+mod queue;
+mod rate;
+mod word;
+
+pub use rate::{Rate, RateBuilder};
