@@ -46,6 +46,8 @@ pub use fallback::FallbackLayer;
 #[doc(inline)]
 pub use per_key::PerKeyLayer;
 #[doc(inline)]
+pub use rate_limit::RateLimitLayer;
+#[doc(inline)]
 pub use retry::{RetryLayer, RetryPolicy};
 #[doc(inline)]
 pub use rules::{Effect, Failure, Verdict};
