@@ -203,21 +203,24 @@ impl Shared {
         if cost == 0 {
             return Some(Ok(()));
         }
-        let now = self.now();
+        let mut now = self.now();
         let mut refusal = None;
         let passed = self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
             let word = Word(word);
+            refusal = None;
             if word.is_locked() {
-                refusal = None;
                 return None;
             }
-            match self.gcra().pass(word.tat(), now, cost.into()) {
-                Ok(tat) => Some(word.with_tat(tat).0),
-                Err(refused) => {
-                    refusal = Some(refused);
-                    None
-                }
+            let gcra = self.gcra();
+            let mut passes = gcra.pass(word.tat(), now, cost.into());
+            if passes.is_err() {
+                // Another may have read the clock after this and passed before: only a later time than all of theirs
+                // tells that there is no room.
+                now = self.now();
+                passes = gcra.pass(word.tat(), now, cost.into());
             }
+            refusal = passes.err();
+            passes.ok().map(|tat| word.with_tat(tat).0)
         });
         match passed {
             Ok(_) => Some(Ok(())),
