@@ -190,11 +190,14 @@ pub mod idempotency_key;
 mod keys;
 mod message;
 pub mod progress_timeout;
+mod obey;
+mod rate_limit_headers;
 mod replay;
 #[cfg(feature = "reqwest")]
 mod reqwest;
 mod retry_after;
 mod rules;
+mod structured_field;
 
 pub use classify::HttpError;
 pub use drain::Drain;
