@@ -1,5 +1,7 @@
+use super::Http;
+use super::message::HttpResponse;
 use super::rate_limit_headers::upstream_limit;
-use super::{Http, HttpResponse, HttpRules};
+use super::rules::HttpRules;
 use crate::rate_limit::{Obey, UpstreamLimit};
 
 /// | header | what it does |

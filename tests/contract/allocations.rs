@@ -12,8 +12,10 @@ use tokio::runtime::{Builder, Runtime};
 use tower::util::BoxCloneService;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use windbreak::circuit_breaker::CircuitBuilder;
+use windbreak::rate_limit::Rate;
 use windbreak::{
-    BulkheadLayer, Circuit, CircuitBreakerLayer, Error, FallbackLayer, RetryLayer, RetryPolicy, TimeoutLayer,
+    BulkheadLayer, Circuit, CircuitBreakerLayer, Error, FallbackLayer, RateLimitLayer, RetryLayer, RetryPolicy,
+    TimeoutLayer,
 };
 
 type Answer = Result<&'static str, Error<&'static str>>;
@@ -131,6 +133,14 @@ fn a_bulkhead_with_room_is_free() {
 }
 
 #[test]
+fn a_rate_limit_with_room_is_free() {
+    let layer = RateLimitLayer::new(Rate::per_second(1_000_000_000).burst(1_000_000).unwrap());
+    assert_free(&layer);
+    assert_free(&layer.clone().max_wait(LIMIT));
+    assert_free(&layer.cost(|()| 3));
+}
+
+#[test]
 fn all_five_are_free() {
     for circuit in [circuit(), circuit().slow_calls(LIMIT, 0.5), circuit().time_window(LIMIT).slow_calls(LIMIT, 0.5)] {
         let stack = ServiceBuilder::new()
@@ -160,6 +170,18 @@ fn a_rejection_by_an_open_circuit_is_free() {
             .service_fn(|()| Reply { pends: false });
         let is_open = |answer: &Answer| answer.as_ref().is_err_and(Error::is_circuit_open);
         assert_eq!(allocations(&mut stack, is_open), 0);
+    }
+}
+
+#[test]
+fn a_rejection_by_a_rate_limit_is_free() {
+    let layer = RateLimitLayer::new(Rate::per_hour(1).burst(1).unwrap());
+    layer.limit().try_acquire(1).unwrap();
+    let is_limited = |answer: &Answer| answer.as_ref().is_err_and(Error::is_rate_limited);
+    for layer in [layer.clone(), layer.max_wait(LIMIT)] {
+        assert_eq!(allocations(&mut layer.layer(service_fn(|()| Reply { pends: false })), is_limited), 0);
+        layer.limit().pause_for(Duration::from_secs(3600));
+        assert_eq!(allocations(&mut layer.layer(service_fn(|()| Reply { pends: false })), is_limited), 0);
     }
 }
 
