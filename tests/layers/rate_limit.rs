@@ -113,7 +113,10 @@ async fn a_newcomer_does_not_overtake_the_queue() {
     let mut queued = call(&patient);
     assert_pending!(queued.poll());
     advance(millis(100)).await;
-    assert_eq!(assert_ready_err!(call(&impatient).poll()).retry_after(), Some(millis(100)));
+    // The first newcomer hands the turn to the one that waits; no other takes it away.
+    for _ in 0..2 {
+        assert_eq!(assert_ready_err!(call(&impatient).poll()).retry_after(), Some(millis(100)));
+    }
     assert_ready_ok!(queued.poll());
 }
 
@@ -135,6 +138,41 @@ async fn who_leaves_the_queue_frees_its_turn_at_once() {
     drop(second);
     assert!(third.is_woken());
     assert_ready_ok!(third.poll());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_leaves_in_the_middle_moves_the_next_one_up() {
+    let layer = one_by_one();
+    let client = client(&layer, &Log::default());
+    assert_ready_ok!(call(&client).poll());
+    let mut calls: Vec<_> = (0..3).map(|_| call(&client)).collect();
+    for response in &mut calls {
+        assert_pending!(response.poll());
+    }
+    drop(calls.remove(1));
+    assert!(!calls[0].is_woken() && calls[1].is_woken());
+    assert_pending!(calls[1].poll());
+    // The first is not polled, so it is the other that looks after the queue; its own turn comes when the first's lapses.
+    advance(millis(200)).await;
+    assert_pending!(calls[1].poll());
+    advance(millis(100)).await;
+    assert_ready_ok!(calls[1].poll());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_leaves_with_its_turn_in_hand_passes_it_on_at_once() {
+    let layer = one_by_one();
+    let client = client(&layer, &Log::default());
+    assert_ready_ok!(call(&client).poll());
+    let (mut first, mut second) = (call(&client), call(&client));
+    assert_pending!(first.poll());
+    assert_pending!(second.poll());
+    advance(millis(100)).await;
+    // Whoever looks hands the first its turn.
+    assert_pending!(second.poll());
+    drop(first);
+    assert!(second.is_woken());
+    assert_ready_ok!(second.poll());
 }
 
 #[tokio::test(start_paused = true)]
