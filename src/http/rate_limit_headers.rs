@@ -25,6 +25,10 @@ const FIRST_EPOCH: f64 = 1e9;
 /// From here on it is one in milliseconds: 2001, or 31,000 years from now.
 const FIRST_EPOCH_MILLIS: f64 = 1e12;
 
+/// The fields that say what is left, when it is whole again, and what that is.
+const STANDARD: [&str; 3] = ["ratelimit-remaining", "ratelimit-reset", "ratelimit-limit"];
+const CUSTOM: [&str; 3] = ["x-ratelimit-remaining", "x-ratelimit-reset", "x-ratelimit-limit"];
+
 /// What is left of a quota, and when it is whole again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Quota {
@@ -38,13 +42,11 @@ pub(super) fn upstream_limit(status: StatusCode, headers: &HeaderMap) -> Upstrea
     if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
         limit.pause = retry_after(headers);
     }
+    let now = || server_time(headers);
     let quotas = current(headers)
         .or_else(|| dictionary(headers).map(|quota| vec![quota]))
-        .or_else(|| by_name(headers, "ratelimit", seconds).map(|quota| vec![quota]))
-        .or_else(|| {
-            by_name(headers, "x-ratelimit", |text| seconds_or_moment(text, || server_time(headers)))
-                .map(|quota| vec![quota])
-        });
+        .or_else(|| by_name(headers, STANDARD, seconds).map(|quota| vec![quota]))
+        .or_else(|| by_name(headers, CUSTOM, |text| seconds_or_moment(text, now)).map(|quota| vec![quota]));
     for quota in quotas.unwrap_or_default() {
         match quota {
             Quota { remaining: 0, reset: Some(reset) } => {
@@ -103,22 +105,22 @@ fn dictionary(headers: &HeaderMap) -> Option<Quota> {
     (remaining <= limit).then(|| Quota { remaining, reset: reset.map(Duration::from_secs) })
 }
 
-/// Fields of their own, which share the beginning of their names.
-fn by_name(headers: &HeaderMap, prefix: &str, reset: impl Fn(&str) -> Option<Duration>) -> Option<Quota> {
+/// A field for each number.
+fn by_name(headers: &HeaderMap, names: [&str; 3], reset_in: impl Fn(&str) -> Option<Duration>) -> Option<Quota> {
+    let [remaining, reset, limit] = names;
     let value = |name: &str| {
-        let mut lines =
-            headers.get_all(format!("{prefix}-{name}")).iter().map(|value| value.to_str().ok().map(str::trim));
+        let mut lines = headers.get_all(name).iter().map(|value| value.to_str().ok().map(str::trim));
         let first = lines.next()?;
         // Said twice, it must be the same.
         Some(first.filter(|_| lines.all(|line| line == first)))
     };
-    let remaining = whole(value("remaining")??)?;
-    let reset = match value("reset") {
-        Some(text) => Some(reset(text?)?),
+    let remaining = whole(value(remaining)??)?;
+    let reset = match value(reset) {
+        Some(text) => Some(reset_in(text?)?),
         None => None,
     };
     // Some add their policies to it: `100, 100;w=60`.
-    let limit = value("limit").flatten().and_then(|text| whole(text.split([',', ';']).next().unwrap_or(text).trim()));
+    let limit = value(limit).flatten().and_then(|text| whole(text.split([',', ';']).next().unwrap_or(text).trim()));
     (remaining <= limit.unwrap_or(u64::MAX)).then_some(Quota { remaining, reset })
 }
 

@@ -56,6 +56,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The item after a `=`, if there is one; `None` if it is malformed.
+    #[allow(clippy::option_option, reason = "malformed, absent, or there")]
     fn value(&mut self) -> Option<Option<&'a str>> {
         if self.skip('=') { self.item().map(Some) } else { Some(None) }
     }

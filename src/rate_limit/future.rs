@@ -6,8 +6,8 @@ use pin_project_lite::pin_project;
 use tokio::time::{Sleep, sleep_until};
 use tower_service::Service;
 
-use super::limit::{Turn, Waiting};
 use super::obey::Observer;
+use super::waiting::{Turn, Waiting};
 use crate::deadline::deadline_in;
 use crate::error::{Rejectable, Rejection};
 

@@ -3,10 +3,11 @@ use std::time::Duration;
 use tower_layer::Layer;
 
 use super::cost::{CostFn, UnitCost};
-use super::limit::{Patience, RateLimit};
+use super::limit::RateLimit;
 use super::obey::{ObeyNothing, Obeying};
 use super::rate::Rate;
 use super::service::RateLimited;
+use super::shared::Patience;
 
 /// The longest pause that an upstream is granted: one request asks again after a minute, whatever a header said.
 const MAX_PAUSE: Duration = Duration::from_secs(60);

@@ -86,6 +86,8 @@ mod obey;
 mod queue;
 mod rate;
 mod service;
+mod shared;
+mod waiting;
 mod word;
 
 pub use cost::{Cost, CostFn, UnitCost};

@@ -4,8 +4,9 @@ use tower_service::Service;
 
 use super::cost::{Cost, UnitCost};
 use super::future::ResponseFuture;
-use super::limit::{Admission, Patience, RateLimit};
+use super::limit::{Admission, RateLimit};
 use super::obey::{ObeyNothing, Observe, Observer};
+use super::shared::Patience;
 use crate::error::{Rejectable, Rejection};
 use crate::macros::service_accessors;
 

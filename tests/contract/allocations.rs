@@ -12,6 +12,7 @@ use tokio::runtime::{Builder, Runtime};
 use tower::util::BoxCloneService;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use windbreak::circuit_breaker::CircuitBuilder;
+use windbreak::http::Http;
 use windbreak::rate_limit::Rate;
 use windbreak::{
     BulkheadLayer, Circuit, CircuitBreakerLayer, Error, FallbackLayer, RateLimitLayer, RetryLayer, RetryPolicy,
@@ -138,6 +139,24 @@ fn a_rate_limit_with_room_is_free() {
     assert_free(&layer);
     assert_free(&layer.clone().max_wait(LIMIT));
     assert_free(&layer.cost(|()| 3));
+}
+
+#[test]
+fn a_rate_limit_that_obeys_a_response_without_a_word_of_limits_is_free() {
+    let layer = RateLimitLayer::new(Rate::per_second(1_000_000_000).burst(1_000_000).unwrap()).obey(Http);
+    let mut service =
+        layer.layer(service_fn(|()| std::future::ready(Ok::<_, Error<&'static str>>(http::Response::new("response")))));
+    let mut calls = || {
+        for _ in 0..CALLS {
+            assert!(tokio_test::task::spawn(service.call(())).poll().is_ready());
+        }
+    };
+    let made_by_the_harness = measure(|| {
+        for _ in 0..CALLS {
+            assert!(tokio_test::task::spawn(std::future::ready(())).poll().is_ready());
+        }
+    });
+    assert_eq!(measure(&mut calls).count_total, made_by_the_harness.count_total);
 }
 
 #[test]
