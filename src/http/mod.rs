@@ -189,8 +189,8 @@ mod effect;
 pub mod idempotency_key;
 mod keys;
 mod message;
-pub mod progress_timeout;
 mod obey;
+pub mod progress_timeout;
 mod rate_limit_headers;
 mod replay;
 #[cfg(feature = "reqwest")]
