@@ -6,6 +6,7 @@
 pub mod bulkhead;
 pub mod circuit_breaker;
 pub mod fallback;
+pub mod rate_limit;
 pub mod retry;
 pub mod throttle;
 pub mod timeout;
@@ -42,6 +43,8 @@ pub use error::{Error, Rejection, ServiceErrorLayer};
 pub use fallback::FallbackLayer;
 #[doc(inline)]
 pub use per_key::PerKeyLayer;
+#[doc(inline)]
+pub use rate_limit::RateLimitLayer;
 #[doc(inline)]
 pub use retry::{RetryLayer, RetryPolicy};
 #[doc(inline)]

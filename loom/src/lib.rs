@@ -40,6 +40,8 @@ pub mod until_body_end;
 mod macros;
 #[path = "../../src/oneshot.rs"]
 mod oneshot;
+#[path = "../../src/rate_limit/mod.rs"]
+pub mod rate_limit;
 #[path = "../../src/retry/mod.rs"]
 pub mod retry;
 #[path = "../../src/config.rs"]

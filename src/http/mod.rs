@@ -189,12 +189,15 @@ mod effect;
 pub mod idempotency_key;
 mod keys;
 mod message;
+mod obey;
 pub mod progress_timeout;
+mod rate_limit_headers;
 mod replay;
 #[cfg(feature = "reqwest")]
 mod reqwest;
 mod retry_after;
 mod rules;
+mod structured_field;
 
 pub use classify::HttpError;
 pub use drain::Drain;

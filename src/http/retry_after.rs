@@ -19,8 +19,12 @@ pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         return Some(Duration::from_secs(seconds));
     }
     let until = httpdate::parse_http_date(value).ok()?;
-    let now = text(headers, &DATE).and_then(|date| httpdate::parse_http_date(date).ok()).unwrap_or_else(wall_clock);
-    Some(until.duration_since(now).unwrap_or(Duration::ZERO))
+    Some(until.duration_since(server_time(headers)).unwrap_or(Duration::ZERO))
+}
+
+/// The time by the server's own clock, if it says so; by ours otherwise.
+pub(super) fn server_time(headers: &HeaderMap) -> SystemTime {
+    text(headers, &DATE).and_then(|date| httpdate::parse_http_date(date).ok()).unwrap_or_else(wall_clock)
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {

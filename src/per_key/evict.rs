@@ -11,7 +11,6 @@ use crate::error::ServiceError;
 use crate::fallback::Fallback;
 use crate::retry::Retry;
 use crate::timeout::Timeout;
-use crate::until_body_end::UntilBodyEnd;
 
 /// How long a layer must be kept for what it remembers. The greater value wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -125,12 +124,6 @@ impl<S: Evict> Evict for Timeout<S> {
 }
 
 impl<S: Evict, R, H> Evict for Fallback<S, R, H> {
-    fn keep(&self) -> Keep {
-        self.get_ref().keep()
-    }
-}
-
-impl<S: Evict> Evict for UntilBodyEnd<S> {
     fn keep(&self) -> Keep {
         self.get_ref().keep()
     }

@@ -11,6 +11,7 @@ use crate::bulkhead::BulkheadLayer;
 use crate::circuit_breaker::CircuitBreakerLayer;
 use crate::http::HttpRequest;
 use crate::macros::service_accessors;
+use crate::per_key::{Evict, Keep};
 use crate::timeout::TimeoutLayer;
 
 /// Makes a layer hold on until the body of the response has ended. Made by `until_body_end()` of the layer.
@@ -65,6 +66,12 @@ where
 }
 
 service_accessors!(UntilBodyEnd<S>);
+
+impl<S: Evict> Evict for UntilBodyEnd<S> {
+    fn keep(&self) -> Keep {
+        self.inner.keep()
+    }
+}
 
 impl<S, R, F> Service<R> for UntilBodyEnd<S>
 where

@@ -12,9 +12,11 @@ use tokio::runtime::{Builder, Runtime};
 use tower::util::BoxCloneService;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use windbreak::circuit_breaker::CircuitBuilder;
+use windbreak::http::Http;
+use windbreak::rate_limit::Rate;
 use windbreak::{
-    BulkheadLayer, Circuit, CircuitBreakerLayer, Error, FallbackLayer, PerKeyLayer, RetryLayer, RetryPolicy,
-    TimeoutLayer,
+    BulkheadLayer, Circuit, CircuitBreakerLayer, Error, FallbackLayer, PerKeyLayer, RateLimitLayer, RetryLayer,
+    RetryPolicy, TimeoutLayer,
 };
 
 type Answer = Result<&'static str, Error<&'static str>>;
@@ -132,6 +134,32 @@ fn a_bulkhead_with_room_is_free() {
 }
 
 #[test]
+fn a_rate_limit_with_room_is_free() {
+    let layer = RateLimitLayer::new(Rate::per_second(1_000_000_000).burst(1_000_000).unwrap());
+    assert_free(&layer);
+    assert_free(&layer.clone().max_wait(LIMIT));
+    assert_free(&layer.cost(|()| 3));
+}
+
+#[test]
+fn a_rate_limit_that_obeys_a_response_without_a_word_of_limits_is_free() {
+    let layer = RateLimitLayer::new(Rate::per_second(1_000_000_000).burst(1_000_000).unwrap()).obey(Http);
+    let mut service =
+        layer.layer(service_fn(|()| std::future::ready(Ok::<_, Error<&'static str>>(http::Response::new("response")))));
+    let mut calls = || {
+        for _ in 0..CALLS {
+            assert!(tokio_test::task::spawn(service.call(())).poll().is_ready());
+        }
+    };
+    let made_by_the_harness = measure(|| {
+        for _ in 0..CALLS {
+            assert!(tokio_test::task::spawn(std::future::ready(())).poll().is_ready());
+        }
+    });
+    assert_eq!(measure(&mut calls).count_total, made_by_the_harness.count_total);
+}
+
+#[test]
 fn all_five_are_free() {
     for circuit in [circuit(), circuit().slow_calls(LIMIT, 0.5), circuit().time_window(LIMIT).slow_calls(LIMIT, 0.5)] {
         let stack = ServiceBuilder::new()
@@ -189,6 +217,18 @@ fn a_rejection_by_an_open_circuit_is_free() {
             .service_fn(|()| Reply { pends: false });
         let is_open = |answer: &Answer| answer.as_ref().is_err_and(Error::is_circuit_open);
         assert_eq!(allocations(&mut stack, is_open), 0);
+    }
+}
+
+#[test]
+fn a_rejection_by_a_rate_limit_is_free() {
+    let layer = RateLimitLayer::new(Rate::per_hour(1).burst(1).unwrap());
+    layer.limit().try_acquire(1).unwrap();
+    let is_limited = |answer: &Answer| answer.as_ref().is_err_and(Error::is_rate_limited);
+    for layer in [layer.clone(), layer.max_wait(LIMIT)] {
+        assert_eq!(allocations(&mut layer.layer(service_fn(|()| Reply { pends: false })), is_limited), 0);
+        layer.limit().pause_for(Duration::from_secs(3600));
+        assert_eq!(allocations(&mut layer.layer(service_fn(|()| Reply { pends: false })), is_limited), 0);
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tower::util::{BoxCloneService, BoxCloneSyncService, BoxService};
@@ -11,13 +12,14 @@ use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use windbreak::backoff::{Backoff, Delays, Jitter};
 use windbreak::bulkhead::Semaphore;
 use windbreak::circuit_breaker::{CircuitBuilder, Permit, Snapshot, State};
+use windbreak::rate_limit::{Obey, Rate, RateLimit, UpstreamLimit};
 use windbreak::retry::{RetryBudget, RetryPolicyBuilder};
 use windbreak::rules::{ErrorsOnly, rules_fn};
 use windbreak::saga::{Stuck, UndoPolicy, UndoReport};
 use windbreak::window::{CountWindow, TimeWindow};
 use windbreak::{
-    BulkheadLayer, Circuit, CircuitBreakerLayer, Error, FallbackLayer, InvalidConfig, Rejection, RetryLayer,
-    RetryPolicy, TimeoutLayer, Verdict,
+    BulkheadLayer, Circuit, CircuitBreakerLayer, Error, FallbackLayer, InvalidConfig, RateLimitLayer, Rejection,
+    RetryLayer, RetryPolicy, TimeoutLayer, Verdict,
 };
 
 type Answer = Result<String, Error<std::io::Error>>;
@@ -61,6 +63,18 @@ fn bulkhead() -> BulkheadLayer {
     BulkheadLayer::new(8).expect("valid").max_wait(Duration::from_secs(1))
 }
 
+fn rate_limit() -> RateLimitLayer {
+    RateLimitLayer::new(Rate::per_second(1).burst(8).expect("valid")).max_wait(Duration::from_secs(1))
+}
+
+struct Silent;
+
+impl<T, E> Obey<T, E> for Silent {
+    fn upstream_limit(&self, _: Result<&T, &E>) -> UpstreamLimit {
+        UpstreamLimit::default()
+    }
+}
+
 #[test]
 fn layers_services_and_futures_are_shareable() {
     layer_is_shareable(&FallbackLayer::value(String::new(), ErrorsOnly));
@@ -75,6 +89,8 @@ fn layers_services_and_futures_are_shareable() {
         rules_fn(|_: Result<&String, &Error<std::io::Error>>| Verdict::Success),
     ));
     layer_is_shareable(&bulkhead());
+    layer_is_shareable(&rate_limit());
+    layer_is_shareable(&rate_limit().cost(|_: &String| 2).obey(Arc::new(Silent)));
     layer_is_shareable(&ServiceBuilder::new().layer(retry()).layer(breaker()).layer(bulkhead()).into_inner());
 }
 
@@ -86,6 +102,8 @@ fn handles_policies_and_numbers_are_shareable() {
     clonable::<State>();
     shareable::<Permit>();
     clonable::<Semaphore>();
+    clonable::<RateLimit>();
+    clonable::<Rate>();
     clonable::<RetryPolicy>();
     clonable::<RetryPolicyBuilder>();
     clonable::<RetryBudget>();

@@ -38,6 +38,8 @@ contract! {
         circuit_breaker_half_open,
         bulkhead,
         bulkhead_with_a_queue,
+        rate_limit,
+        rate_limit_with_a_queue,
         per_key,
         all_five,
     ]

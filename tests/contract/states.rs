@@ -9,7 +9,8 @@ use tokio_test::{assert_pending, assert_ready, task};
 use tower::Service;
 use windbreak::bulkhead::Semaphore;
 use windbreak::circuit_breaker::State;
-use windbreak::{BulkheadLayer, CircuitBreakerLayer, Error, FallbackLayer};
+use windbreak::rate_limit::{Rate, RateLimit};
+use windbreak::{BulkheadLayer, CircuitBreakerLayer, Error, FallbackLayer, RateLimitLayer};
 
 use super::callee::{Control, Fate, Readiness};
 use super::subjects::{Call, Subject, half_open, retry, retry_layer};
@@ -302,5 +303,58 @@ async fn a_bulkhead_gives_its_place_back_during_the_pause_of_a_retry_above_it() 
     assert_pending!(call.poll());
     assert_eq!(places.in_flight(), 0);
     drop(call);
+    subject.assert_at_rest();
+}
+
+// Rate limit.
+
+/// One request has passed, and the next passes in an hour.
+fn one_waits_for_the_rate() -> (Subject, RateLimit, Call) {
+    let layer = RateLimitLayer::new(Rate::per_hour(1).burst(1).expect("valid")).max_wait(Duration::MAX);
+    let limit = layer.limit();
+    let at_rest = layer.limit();
+    let mut subject = Subject::new(layer, move || at_rest.queued() == 0);
+    subject.assert_answers();
+    let waiting = subject.call();
+    assert_eq!((limit.queued(), subject.callee.calls()), (1, 1));
+    (subject, limit, waiting)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_waits_for_the_rate_leaves_the_queue_when_it_is_dropped_polled_or_not() {
+    for polled in [false, true] {
+        let (mut subject, _, mut waiting) = one_waits_for_the_rate();
+        if polled {
+            assert_pending!(waiting.poll());
+        }
+        drop(waiting);
+        subject.assert_at_rest();
+        advance(Duration::from_secs(3600)).await;
+        subject.assert_answers();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_whose_turn_has_come_and_who_is_dropped_leaves_it_to_others() {
+    let (mut subject, limit, mut waiting) = one_waits_for_the_rate();
+    assert_pending!(waiting.poll());
+    limit.set(Rate::per_hour(1).burst(2).expect("valid"));
+    assert!(waiting.is_woken());
+    assert_eq!((limit.queued(), limit.available()), (0, 0));
+    drop(waiting);
+    subject.assert_at_rest();
+    assert_eq!(limit.available(), 1);
+    subject.assert_answers();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_has_waited_is_called_on_the_instance_that_was_polled_ready() {
+    let (mut subject, limit, mut waiting) = one_waits_for_the_rate();
+    assert_pending!(waiting.poll());
+    // The service is asked for another meanwhile.
+    subject.assert_ready();
+    limit.set(Rate::per_hour(1).burst(2).expect("valid"));
+    assert_eq!(assert_ready!(waiting.poll()), Ok("answer"));
+    drop(waiting);
     subject.assert_at_rest();
 }

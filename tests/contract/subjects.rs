@@ -9,10 +9,11 @@ use tower::layer::Layer;
 use tower::util::BoxCloneService;
 use tower::{Service, ServiceBuilder, ServiceExt};
 use windbreak::circuit_breaker::State;
+use windbreak::rate_limit::Rate;
 use windbreak::rules::ErrorsOnly;
 use windbreak::{
-    BulkheadLayer, Circuit, CircuitBreakerLayer, Error, FallbackLayer, PerKeyLayer, RetryLayer, RetryPolicy,
-    TimeoutLayer,
+    BulkheadLayer, Circuit, CircuitBreakerLayer, Error, FallbackLayer, PerKeyLayer, RateLimitLayer, RetryLayer,
+    RetryPolicy, TimeoutLayer,
 };
 
 use crate::support::{AllIdempotent, all_idempotent, all_safe};
@@ -119,6 +120,17 @@ pub(crate) fn bulkhead_with_a_queue() -> Subject {
     let layer = BulkheadLayer::new(1).expect("valid").max_wait(LONG);
     let places = layer.semaphore();
     Subject::new(layer, move || places.in_flight() == 0 && places.queued() == 0)
+}
+
+/// More than any test takes.
+pub(crate) fn rate_limit() -> Subject {
+    Subject::new(RateLimitLayer::new(Rate::per_hour(1).burst(100).expect("valid")), || true)
+}
+
+pub(crate) fn rate_limit_with_a_queue() -> Subject {
+    let layer = RateLimitLayer::new(Rate::per_hour(1).burst(100).expect("valid")).max_wait(LONG);
+    let limit = layer.limit();
+    Subject::new(layer, move || limit.queued() == 0)
 }
 
 /// A key is known only when a request comes, so its layer is asked after that.

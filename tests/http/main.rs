@@ -11,6 +11,7 @@ mod effects;
 mod faults;
 mod hosts;
 mod idempotency;
+mod rate_limit;
 mod retry;
 mod rules;
 mod progress;

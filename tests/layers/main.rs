@@ -9,6 +9,7 @@ mod errors;
 mod fallback;
 mod invalid_config;
 mod per_key;
+mod rate_limit;
 // mod retry;
 mod saga;
 mod stack;

@@ -11,6 +11,7 @@ mod counting;
 #[path = "../../harness/mod.rs"]
 mod harness;
 mod instructions;
+mod limits;
 mod report;
 mod stacks;
 
@@ -90,6 +91,10 @@ fn races(quick: bool) -> Vec<Race> {
         Race::of("breaker, open", stacks::breakers(FAILING)),
         Race::of("time window, 100 calls in it", stacks::time_windows(HEALTHY)).filled(100),
         Race::of("time window, 10k calls in it", stacks::time_windows(HEALTHY)).filled(10_000),
+        Race::of("rate limit, the check alone", limits::checks()),
+        Race::of("rate limit, the check alone, two tasks", limits::checks()).two_tasks(),
+        Race::of("rate limit", limits::limits(HEALTHY)),
+        Race::of("rate limit, two tasks", limits::shared_limits(HEALTHY)).two_tasks(),
         Race::of("layers", stacks::stacks(HEALTHY)),
         Race::of("layers, two tasks", stacks::stacks(HEALTHY)).two_tasks(),
         Race::of("layers, pends once", stacks::stacks(PendsOnce)),

@@ -62,7 +62,7 @@ fn task<S: Service<u64> + Clone + Send + 'static>(service: S) -> Box<dyn Task> {
 pub type Make = Box<dyn Fn() -> Box<dyn Task>>;
 pub type Named = (&'static str, Make);
 
-fn named<S: Service<u64> + Clone + Send + 'static>(name: &'static str, make: impl Fn() -> S + 'static) -> Named {
+pub fn named<S: Service<u64> + Clone + Send + 'static>(name: &'static str, make: impl Fn() -> S + 'static) -> Named {
     (name, Box::new(move || task(make())))
 }
 
