@@ -142,6 +142,10 @@ pub(crate) struct Waits {
 }
 
 impl Waits {
+    pub(crate) const fn new() -> Self {
+        Self { previous: Duration::ZERO }
+    }
+
     pub(crate) fn next<R: Rng + ?Sized>(&mut self, backoff: &Backoff, rng: &mut R) -> Duration {
         let Backoff { min, max, factor, jitter } = *backoff;
         if jitter == Jitter::Decorrelated {

@@ -55,5 +55,7 @@ pub mod window;
 pub fn in_every_order(model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound.get_or_insert(2);
+    // For models that make many requests.
+    builder.max_branches = builder.max_branches.max(10_000);
     builder.check(model);
 }

@@ -1,6 +1,5 @@
 //! The retry budget, as requests meet it: one that is given a retry pauses, one that is not has its answer at once.
 
-use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -9,17 +8,19 @@ use std::time::Duration;
 use interleavings::error::Error;
 use interleavings::in_every_order;
 use interleavings::retry::{Retry, RetryBudget, RetryLayer, RetryPolicy};
+use interleavings::rules::{ErrorsOnly, WithIdempotency};
 use loom::thread;
 use tower_layer::Layer as _;
 use tower_service::Service;
 
+/// Does what the request says: `true` is a success.
 #[derive(Clone)]
-struct Down;
+struct Obedient;
 
-type Answer = Result<Infallible, Error<()>>;
+type Answer = Result<(), Error<()>>;
 
-impl Service<()> for Down {
-    type Response = Infallible;
+impl Service<bool> for Obedient {
+    type Response = ();
     type Error = Error<()>;
     type Future = Ready<Answer>;
 
@@ -27,26 +28,33 @@ impl Service<()> for Down {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, (): ()) -> Self::Future {
-        ready(Err(Error::Service(())))
+    fn call(&mut self, succeeds: bool) -> Self::Future {
+        ready(if succeeds { Ok(()) } else { Err(Error::Service(())) })
     }
 }
 
-fn client(max_attempts: u32, budget: &RetryBudget) -> Retry<Down> {
+type Client = Retry<Obedient, WithIdempotency<ErrorsOnly, bool, fn(&bool) -> bool>>;
+
+fn client(budget: &RetryBudget) -> Client {
     let policy = RetryPolicy::builder()
-        .max_attempts(max_attempts)
+        .max_attempts(2)
         .backoff(Duration::from_secs(3600))
-        .assume_idempotent(true)
         .budget(budget.clone())
         .build()
         .unwrap();
-    RetryLayer::new(policy).layer(Down)
+    let repeatable: fn(&bool) -> bool = |_| true;
+    RetryLayer::new(policy, ErrorsOnly.idempotent(repeatable)).layer(Obedient)
 }
 
 /// Makes a request that fails. Whether it is given a retry.
-fn is_retried(client: &Retry<Down>) -> bool {
-    let answer = pin!(client.clone().call(()));
+fn is_retried(client: &Client) -> bool {
+    let answer = pin!(client.clone().call(false));
     answer.poll(&mut Context::from_waker(Waker::noop())).is_pending()
+}
+
+fn succeed(client: &Client) {
+    let answer = pin!(client.clone().call(true));
+    assert!(answer.poll(&mut Context::from_waker(Waker::noop())).is_ready());
 }
 
 /// The pauses are timers, which need a runtime to be made in.
@@ -61,7 +69,7 @@ fn requests_that_race_for_the_last_retry_do_not_overspend() {
     in_every_order_with_timers(|| {
         // Three requests make six tenths of a retry, and the floor one more.
         let budget = RetryBudget::new(0.2, 1).unwrap();
-        let client = client(2, &budget);
+        let client = client(&budget);
         let others = [(); 2].map(|()| {
             let client = client.clone();
             thread::spawn(move || is_retried(&client))
@@ -74,22 +82,24 @@ fn requests_that_race_for_the_last_retry_do_not_overspend() {
 }
 
 #[test]
-fn a_request_counts_once_also_if_two_enter_it_at_once() {
+fn a_request_counts_once_also_if_two_tell_of_it_at_once() {
     in_every_order_with_timers(|| {
         let budget = RetryBudget::new(0.5, 0).unwrap();
-        let (once, twice) = (client(1, &budget), client(2, &budget));
-        for _ in 1..64 {
-            assert!(!is_retried(&once));
+        let client = client(&budget);
+        for _ in 1..=30 {
+            succeed(&client);
         }
-        // The 64th request enters all so far, and so does whoever asks for a retry.
-        let other = thread::spawn(move || is_retried(&once));
-        assert!(is_retried(&twice));
-        assert!(!other.join().unwrap());
+        // The 32nd request tells of all so far, and so does whoever asks for a retry.
+        let other = thread::spawn({
+            let client = client.clone();
+            move || is_retried(&client)
+        });
+        let mut retries = u32::from(is_retried(&client)) + u32::from(other.join().unwrap());
 
-        let (mut requests, mut retries) = (65, 1);
+        let mut requests = 32;
         loop {
             requests += 1;
-            let is_paid = is_retried(&twice);
+            let is_paid = is_retried(&client);
             assert_eq!(is_paid, 2 * (retries + 1) <= requests, "{retries} retries of {requests} requests");
             if !is_paid {
                 break;

@@ -245,6 +245,11 @@ impl Shared {
         self.word().absorbs_success(ticket)
     }
 
+    /// How long it rejects requests, if it is open and that is known.
+    pub(super) fn refusing_for(&self) -> Option<Duration> {
+        self.word().refusal(self.common.origin)?.retry_after
+    }
+
     pub(super) fn record(&self, ticket: Ticket, outcome: Outcome, now: Now) {
         let word = self.word();
         let absorbed = outcome == Outcome::SUCCESS && word.absorbs_success(ticket);

@@ -5,6 +5,7 @@ use tokio::time::Instant;
 
 use super::circuit::Shared;
 use super::state::{Now, Ticket, UNSEEN};
+use crate::deadline::report_refusing;
 use crate::rules::Verdict;
 use crate::until_body_end::{Guard, Sealed};
 use crate::window::Outcome;
@@ -52,6 +53,10 @@ impl Permit {
         match retry_after {
             Some(wait) if !wait.is_zero() => self.circuit.record_and_open(ticket, outcome, wait, now),
             _ => self.circuit.record(ticket, outcome, now),
+        }
+        if failed {
+            // A retry above need not pause for a rejection.
+            self.circuit.refusing_for().into_iter().for_each(report_refusing);
         }
     }
 

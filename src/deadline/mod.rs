@@ -1,9 +1,11 @@
 //! One deadline for all that happens within a request.
 
+mod refusing;
 mod scope;
 mod timer;
 mod waited;
 
+pub(crate) use refusing::{forget_refusing, refusing_for, report_refusing};
 pub use scope::deadline;
 pub(crate) use scope::{Scope, deadline_in, end_of};
 pub(crate) use timer::{Timer, poll_sleep};

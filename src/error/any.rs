@@ -150,7 +150,10 @@ impl<E: fmt::Display> fmt::Display for Error<E> {
                 .enumerate()
                 .try_for_each(|(place, word)| write!(f, "{}{word}", if place == 0 { "" } else { " " })),
             Self::Service(error) => error.fmt(f),
-            Self::Retried(retried) => write!(f, "{} (after {} attempts)", retried.last(), retried.attempts().count()),
+            Self::Retried(retried) => {
+                let count = retried.attempts().count();
+                write!(f, "{} (after {count} attempt{})", retried.last(), if count == 1 { "" } else { "s" })
+            }
         }
     }
 }

@@ -63,6 +63,7 @@ fn of_error(error: &(dyn StdError + 'static), redirects: impl FnOnce() -> bool) 
     }
     let mut failure = Failure::new(if redirects() { Effect::Unknown } else { cause.effect });
     failure.permanent = cause.permanent;
+    failure.free = cause.kind == CauseKind::NotProcessed;
     Verdict::Failure(failure)
 }
 

@@ -1,32 +1,46 @@
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::ledger::{Ledger, bucket_at};
 use crate::config::{InvalidConfig, check_ratio};
-use crate::sync::{AtomicU64, Mutex, Ordering, PoisonError};
-use crate::window::{Tally, TimeWindow};
+use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering, PoisonError};
 
-/// How far a budget looks back: long enough that a second of failures can be retried in full out of the quiet
-/// seconds before it, short enough that an hour of quiet does not pay for a storm.
-const SPAN: Duration = Duration::from_secs(10);
-const BUCKETS: usize = 10;
-
-/// How many requests may pass before the clock is read for them.
-const SYNC_EVERY: u64 = 64;
+/// How many requests of a service may pass before the budget is told of them: one lock and one look at the clock cost
+/// about as much as 30 requests.
+const TELL_EVERY: u64 = 32;
 
 /// Bounds what retries add to the load. Cheap to clone; all clones are the same budget.
 ///
-/// A retry is allowed if with it all retries of the last ten seconds are at most `ratio` times the requests, plus
-/// `floor`. That bounds the load also if every retry succeeds. The floor lets a program with little traffic retry at
-/// all. The ten seconds move on in steps of one: whatever began within the oldest second is forgotten with it.
+/// Whenever a retry is paid for, all retries of the ten seconds that end there, with it, are at most `ratio` times the
+/// requests of the same ten seconds, plus `floor`. So *any* ten seconds, wherever they begin, hold at most `floor`
+/// retries, plus `ratio` times the requests in them and in the ten seconds before. That bounds the load also if every
+/// retry succeeds. The floor lets a program with little traffic retry at all.
+///
+/// A request counts once its first attempt has ended, and only if the upstream was asked: what our own open circuit
+/// rejected is no load, and neither is what was cancelled. A retry counts from the moment it is paid for, also if it is
+/// cancelled before it is sent.
 ///
 /// The default is a ratio of 0.2 and a floor of 10. A policy has a budget of its own unless it is given one; give the
-/// same one to policies that call the same service.
+/// same one to policies that call the same upstream, and take hedges and retries of your own from it with
+/// [`try_withdraw`](Self::try_withdraw).
 ///
-/// A request costs an atomic addition; only each 64th reads the clock. In between, requests are taken to be as old
-/// as they can be, so the bound holds and a budget may be up to 64 requests more careful than it need be.
+/// A request costs an atomic addition where its service writes anyway; only each 32nd of a service reads the clock. Until
+/// then requests count as old as they can be, and those of other services not at all, so the bound holds. A budget may
+/// be more careful than it need be: by half a second at either end of the ten, and by up to 63 requests of each service
+/// that shares it.
+///
+/// ```
+/// use windbreak::retry::RetryBudget;
+///
+/// let budget = RetryBudget::new(0.1, 2)?;
+/// assert_eq!(budget.remaining(), 2);
+/// assert!(budget.try_withdraw() && budget.try_withdraw());
+/// assert!(!budget.try_withdraw());
+/// assert_eq!((budget.remaining(), budget.refused()), (0, 1));
+/// # Ok::<(), windbreak::InvalidConfig>(())
+/// ```
 #[derive(Clone)]
 pub struct RetryBudget {
     limits: Option<Arc<Limits>>,
@@ -35,15 +49,20 @@ pub struct RetryBudget {
 struct Limits {
     ratio: f64,
     floor: u32,
-    requests: AtomicU64,
+    /// When the first bucket began.
+    origin: Instant,
     ledger: Mutex<Ledger>,
 }
 
-/// What is known of the last ten seconds: requests as `calls`, retries as `failures`.
-struct Ledger {
-    window: TimeWindow,
-    /// How many requests have been entered.
-    entered: u64,
+/// The requests of one service, on their way into the budget. Apart from it, so that a service has it where its requests
+/// write anyway: threads wait for one another once more for each further place that they write to.
+#[derive(Default)]
+pub(super) struct Intake {
+    requests: AtomicU64,
+    /// How many of them the budget was told of. Written under the lock of the budget.
+    told: AtomicU64,
+    /// The bucket in which it was told last: no other request came before it.
+    told_in: AtomicU64,
 }
 
 impl RetryBudget {
@@ -58,15 +77,11 @@ impl RetryBudget {
     }
 
     fn with(ratio: f64, floor: u32) -> Self {
-        let mut window = TimeWindow::new(SPAN, BUCKETS);
-        // Puts its first edge before the first request.
-        window.tally(Instant::now());
-        let ledger = Mutex::new(Ledger { window, entered: 0 });
-        let limits = Limits { ratio, floor, requests: AtomicU64::new(0), ledger };
+        let limits = Limits { ratio, floor, origin: Instant::now(), ledger: Mutex::new(Ledger::new()) };
         Self { limits: Some(Arc::new(limits)) }
     }
 
-    /// No bound. A service that is down then gets `max_attempts` times its load.
+    /// No bound. An upstream that is down then gets `max_attempts` times its load.
     #[must_use]
     pub const fn unlimited() -> Self {
         Self { limits: None }
@@ -83,57 +98,85 @@ impl RetryBudget {
 
     /// Whether it paid for a retry that it still remembers.
     pub(crate) fn is_drawn_on(&self) -> bool {
-        let drawn_on = |limits: &Arc<Limits>| {
-            let mut ledger = limits.ledger.lock().unwrap_or_else(PoisonError::into_inner);
-            ledger.window.tally(Instant::now()).failures > 0
-        };
-        self.limits.as_ref().is_some_and(drawn_on)
+        self.limits.as_ref().is_some_and(|limits| limits.look().is_drawn_on())
+    }
+
+    /// Pays for a retry of your own, if the budget can: `false` is a refusal, and counted in [`refused`](Self::refused).
+    #[must_use = "a retry that the budget refuses must not be made"]
+    pub fn try_withdraw(&self) -> bool {
+        self.limits.as_ref().is_none_or(|limits| limits.look().withdraw(limits.ratio, limits.floor))
+    }
+
+    /// How many retries could be paid for now. `u64::MAX` without a bound.
+    #[must_use]
+    pub fn remaining(&self) -> u64 {
+        self.limits.as_ref().map_or(u64::MAX, |limits| limits.look().remaining(limits.ratio, limits.floor))
+    }
+
+    /// How many retries were refused since the budget was made.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.limits.as_ref().map_or(0, |limits| limits.look().refused())
+    }
+
+    /// For a service that is about to make requests.
+    pub(super) fn intake(&self) -> Intake {
+        let intake = Intake::default();
+        if let Some(limits) = &self.limits {
+            intake.told_in.store(limits.bucket(), Ordering::Relaxed);
+        }
+        intake
     }
 
     /// Counts a request: not a retry of it.
     #[inline]
-    pub(super) fn deposit(&self) {
+    pub(super) fn deposit(&self, intake: &Intake) {
         if let Some(limits) = &self.limits {
-            let requests = limits.requests.fetch_add(1, Ordering::Relaxed) + 1;
-            if requests % SYNC_EVERY == 0 {
-                limits.sync();
+            let requests = intake.requests.fetch_add(1, Ordering::Relaxed) + 1;
+            if requests % TELL_EVERY == 0 {
+                drop(limits.hear(intake));
             }
         }
     }
 
     /// Pays for a retry, if it can.
-    pub(super) fn withdraw(&self) -> bool {
-        self.limits.as_ref().is_none_or(|limits| limits.withdraw())
+    pub(super) fn withdraw(&self, intake: &Intake) -> bool {
+        self.limits.as_ref().is_none_or(|limits| limits.hear(intake).withdraw(limits.ratio, limits.floor))
+    }
+
+    /// The service is gone.
+    pub(super) fn close(&self, intake: &Intake) {
+        if let Some(limits) = &self.limits {
+            if intake.requests.load(Ordering::Relaxed) % TELL_EVERY != 0 {
+                drop(limits.hear(intake));
+            }
+        }
     }
 }
 
 impl Limits {
-    #[cold]
-    fn sync(&self) {
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner).enter(&self.requests, Instant::now());
+    fn bucket(&self) -> u64 {
+        bucket_at(Instant::now().saturating_duration_since(self.origin))
     }
 
-    fn withdraw(&self) -> bool {
+    fn look(&self) -> MutexGuard<'_, Ledger> {
         let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        let load = ledger.enter(&self.requests, now);
-        #[allow(clippy::cast_precision_loss, reason = "far fewer than 2^53 requests in ten seconds")]
-        let (requests, retries) = (load.calls as f64, load.failures as f64);
-        let allowed = retries + 1.0 <= self.ratio * requests + f64::from(self.floor);
-        if allowed {
-            ledger.window.add(Tally { failures: 1, ..Tally::default() });
-        }
-        allowed
+        ledger.advance(self.bucket());
+        ledger
     }
-}
 
-impl Ledger {
     /// Enters the requests since the last time, as if they had all come right then: they cannot be older.
-    fn enter(&mut self, requests: &AtomicU64, now: Instant) -> Tally {
-        let seen = requests.load(Ordering::Relaxed);
-        self.window.add(Tally { calls: seen - self.entered, ..Tally::default() });
-        self.entered = seen;
-        self.window.tally(now)
+    #[inline(never)]
+    fn hear(&self, intake: &Intake) -> MutexGuard<'_, Ledger> {
+        let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = ledger.advance(self.bucket());
+        let seen = intake.requests.load(Ordering::Relaxed);
+        let told = intake.told.load(Ordering::Relaxed);
+        ledger.add_requests(intake.told_in.load(Ordering::Relaxed), seen.saturating_sub(told));
+        // What was read may be older than what another thread has told already.
+        intake.told.store(seen.max(told), Ordering::Relaxed);
+        intake.told_in.store(current, Ordering::Relaxed);
+        ledger
     }
 }
 

@@ -15,6 +15,7 @@ pub(super) struct Numbers {
     pub(super) backoff: Backoff,
     pub(super) max_elapsed: Option<Duration>,
     pub(super) max_retry_after: Duration,
+    pub(super) wait_for_circuit: bool,
     pub(super) budget: RetryBudget,
 }
 
@@ -26,6 +27,7 @@ pub struct RetryPolicyBuilder {
     backoff: Backoff,
     max_elapsed: Option<Duration>,
     max_retry_after: Duration,
+    wait_for_circuit: bool,
     budget: Option<RetryBudget>,
     seed: Option<u64>,
 }
@@ -37,6 +39,7 @@ impl RetryPolicyBuilder {
             backoff: Backoff::exponential(Duration::from_millis(100)).max(Duration::from_secs(5)),
             max_elapsed: None,
             max_retry_after: Duration::from_secs(60),
+            wait_for_circuit: false,
             budget: None,
             seed: None,
         }
@@ -57,9 +60,22 @@ impl RetryPolicyBuilder {
         Self { max_elapsed: Some(max_elapsed), ..self }
     }
 
-    /// The longest `Retry-After` that is waited for. If the upstream asks for more, the retry gives up at once.
+    /// The longest wait that is asked for and obeyed: by `Retry-After` of the upstream, or by a circuit or rate limit
+    /// below. Whatever asks for more ends the request at once. Default: 60 s.
     pub fn max_retry_after(self, max_retry_after: Duration) -> Self {
         Self { max_retry_after, ..self }
+    }
+
+    /// Whether a *further* attempt that an open circuit or a rate limit below rejects waits as long as that says, plus the
+    /// jittered backoff, and tries again. Default: no, the request ends with what is known of the attempts that were
+    /// sent.
+    ///
+    /// It waits at most three times one after the other, and only if the wait ends before the deadline, within
+    /// [`max_elapsed`](Self::max_elapsed) and [`max_retry_after`](Self::max_retry_after). An attempt that was rejected
+    /// was not sent: it uses up none of [`max_attempts`](Self::max_attempts) and is not paid from the budget again. A
+    /// *first* attempt that meets an open circuit fails at once in any case.
+    pub fn wait_for_circuit(self, wait_for_circuit: bool) -> Self {
+        Self { wait_for_circuit, ..self }
     }
 
     /// Pays for retries from `budget`. Give the same one to all policies that call the same upstream.
@@ -94,6 +110,7 @@ impl RetryPolicyBuilder {
             backoff: self.backoff,
             max_elapsed: self.max_elapsed,
             max_retry_after: self.max_retry_after,
+            wait_for_circuit: self.wait_for_circuit,
             budget: self.budget.unwrap_or_default(),
         };
         Ok(RetryPolicy::new(numbers, self.seed.map_or_else(rand::make_rng, SmallRng::seed_from_u64)))

@@ -1,24 +1,26 @@
+use std::borrow::Cow;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use pin_project_lite::pin_project;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, sleep};
 use tower_service::Service;
 use tracing::Span;
 
-use super::policy::Progress;
+use super::journey::Journey;
+use super::plan::Bounds;
+use super::progress::{Progress, effect_of, rejection_of};
 use super::service::Shared;
-use super::span::attempt_span;
-use crate::attempts::Attempts;
-use crate::deadline::deadline_in;
-use crate::error::Rejectable;
-use crate::rules::{Classify, Discard, Discarding, Replay, Verdict};
+use super::span;
+use crate::deadline::{deadline_in, forget_refusing, refusing_for};
+use crate::error::{Rejectable, Rejection};
+use crate::rules::{Classify, Discard, Effect, Failure, Replay, Verdict};
 
 pin_project! {
-    /// The response of a [`Retry`](super::Retry): that of the last attempt.
+    /// The response of a [`Retry`](super::Retry): that of the last attempt, or what is known of an earlier one; see the
+    /// [module](super).
     ///
     /// # Panics
     ///
@@ -26,8 +28,8 @@ pin_project! {
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it drops the attempt that is under way. Attempts that have failed may have taken
-    /// effect.
+    /// Dropped before it is ready, it drops the attempt that is under way, or the response that is being discarded.
+    /// Attempts that have failed may have taken effect. A retry that was paid for stays paid for.
     #[must_use = "futures do nothing unless you `.await` or poll them"]
     pub struct ResponseFuture<S, Request, R>
     where
@@ -35,29 +37,23 @@ pin_project! {
     {
         #[pin]
         state: State<S::Future>,
-        span: Span,
-        // There is one once a further attempt is to be made.
-        service: Option<S>,
+        shared: Arc<Shared<S, R>>,
         // What a further attempt sends; `None` if there can be none.
         copy: Option<Request>,
-        shared: Arc<Shared<S, R>>,
-        progress: Progress,
+        // Read only where there is a bound on the time elapsed.
+        started: Option<Instant>,
+        journey: MaybeJourney<S, S::Error>,
     }
 }
+
+type MaybeJourney<S, E> = Option<Pin<Box<Journey<S, E>>>>;
 
 pin_project! {
     #[project = StateProj]
     enum State<F> {
         Attempt { #[pin] attempt: F },
-        Pause {
-            // Discards the response that will be retried, while the time passes.
-            #[pin]
-            discarding: Option<Discarding>,
-            #[pin]
-            sleep: Sleep,
-        },
-        // Waits for the service to be ready for the next attempt.
-        Readiness,
+        // Pauses, then waits for the service to be ready for the next attempt.
+        Between,
     }
 }
 
@@ -68,12 +64,12 @@ where
     #[inline]
     pub(super) const fn new(
         attempt: S::Future,
-        span: Span,
-        copy: Option<Request>,
         shared: Arc<Shared<S, R>>,
-        progress: Progress,
+        copy: Option<Request>,
+        started: Option<Instant>,
+        journey: MaybeJourney<S, S::Error>,
     ) -> Self {
-        Self { state: State::Attempt { attempt }, span, service: None, copy, shared, progress }
+        Self { state: State::Attempt { attempt }, shared, copy, started, journey }
     }
 }
 
@@ -85,87 +81,201 @@ where
 {
     type Output = Result<S::Response, S::Error>;
 
-    #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        let rules = this.shared.rules();
+    #[allow(
+        clippy::inline_always,
+        reason = "without it the result is copied once more, which costs as much as the layer"
+    )]
+    #[inline(always)]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
-            let next = match this.state.as_mut().project() {
-                StateProj::Attempt { attempt } => {
-                    let result = ready!(this.span.in_scope(|| attempt.poll(cx)));
-                    let verdict = rules.classify(result.as_ref());
-                    if matches!(verdict, Verdict::Success) && this.progress.attempts.is_none() {
-                        return Poll::Ready(result);
-                    }
-                    match again(this.shared, verdict, result.as_ref(), this.copy.as_ref(), this.progress, cx) {
-                        Some(pause) => {
-                            // Attempt -> Pause: there is to be another attempt. A response that need not be read is
-                            // gone before the pause begins.
-                            let discarding = result.ok().and_then(|response| rules.discard(response));
-                            State::Pause { discarding, sleep: sleep(pause) }
-                        }
-                        None => return Poll::Ready(finish(rules, result, this.progress)),
-                    }
-                }
-                StateProj::Pause { mut discarding, sleep } => {
-                    if let Some(unread) = discarding.as_mut().as_pin_mut() {
-                        ready!(unread.poll(cx));
-                        discarding.set(None);
-                    }
-                    ready!(sleep.poll(cx));
-                    // Pause -> Readiness: the pause is over.
-                    State::Readiness
-                }
-                StateProj::Readiness => {
-                    let service = this.service.get_or_insert_with(|| this.shared.service());
-                    ready!(service.poll_ready(cx))?;
-                    // Readiness -> Attempt: send the copy, and keep one of it if there may be yet another.
-                    let mut request = this.copy.take().expect("there is a copy as long as there are attempts");
-                    let may_try_again = this.shared.policy().may_try_again(this.progress);
-                    *this.copy = may_try_again.then(|| rules.copy(&request)).flatten();
-                    let resends = this.progress.count() - 1;
-                    rules.number(&mut request, resends);
-                    *this.span = attempt_span(resends);
-                    State::Attempt { attempt: this.span.in_scope(|| service.call(request)) }
+            let this = self.as_mut().project();
+            let StateProj::Attempt { attempt } = this.state.project() else {
+                match ready!(self.as_mut().poll_between(cx)) {
+                    Some(result) => return Poll::Ready(result),
+                    None => continue,
                 }
             };
-            this.state.set(next);
+            forget_refusing();
+            let result = {
+                let _entered = this.journey.as_ref().map(|journey| journey.span.enter());
+                ready!(attempt.poll(cx))
+            };
+            let verdict = this.shared.rules().classify(result.as_ref());
+            if this.journey.is_none() && (matches!(verdict, Verdict::Success) || this.copy.is_none()) {
+                if matches!(verdict, Verdict::Success) || is_sent(&result, verdict) {
+                    this.shared.deposit();
+                }
+                return Poll::Ready(result);
+            }
+            if let Some(result) = self.as_mut().judge(result, verdict, true, cx) {
+                return Poll::Ready(result);
+            }
         }
     }
 }
 
-/// How long to pause before another attempt; `None` if there is to be none.
-#[cold]
-fn again<S, Request, R, T, E>(
-    shared: &Shared<S, R>,
-    verdict: Verdict,
-    result: Result<&T, &E>,
-    copy: Option<&Request>,
-    progress: &mut Progress,
-    cx: &Context<'_>,
-) -> Option<Duration>
+impl<S, Request, R> ResponseFuture<S, Request, R>
 where
-    R: Classify<T, E> + Replay<Request>,
+    S: Service<Request> + Clone,
+    S::Error: Rejectable,
+    R: Classify<S::Response, S::Error> + Replay<Request> + Discard<S::Response>,
 {
-    let rules = shared.rules();
-    let request = copy?;
-    let pause = shared.policy().pause(verdict, progress, || rules.idempotency(request), deadline_in(cx))?;
-    let attempts = progress.attempts.get_or_insert_with(|| Box::new(Attempts::first()));
-    attempts.add(rules.error_type(result), pause);
-    Some(pause)
+    /// What to return after an attempt; `None` if there is to be another. It was `called`, unless the service was not even
+    /// ready for it.
+    #[cold]
+    fn judge(
+        self: Pin<&mut Self>,
+        result: Result<S::Response, S::Error>,
+        verdict: Verdict,
+        called: bool,
+        cx: &Context<'_>,
+    ) -> Option<Result<S::Response, S::Error>> {
+        let mut this = self.project();
+        let (policy, rules) = (this.shared.policy(), this.shared.rules());
+        if this.journey.is_none() && matches!(verdict, Verdict::Declined | Verdict::Ignored) {
+            if is_sent(&result, verdict) {
+                this.shared.deposit();
+            }
+            return Some(result);
+        }
+        let mut journey = this.journey.take().unwrap_or_else(|| Journey::new(Span::none()));
+        let fields = journey.as_mut().project();
+        let progress = fields.progress;
+        let reason = |result: &Result<_, _>| rules.error_type(result.as_ref());
+        end_span(fields.span, verdict, || reason(&result));
+
+        let rejection = rejection_of(&result);
+        let sent = called && rejection.is_none();
+        if sent {
+            if progress.attempts.count() == 0 && is_sent(&result, verdict) {
+                this.shared.deposit();
+            }
+            progress.attempts.add_sent();
+            progress.rejected = 0;
+        }
+        let refusing_for = if called { refusing_for() } else { None };
+        let bounds = Bounds { started: *this.started, deadline: deadline_in(cx), refusing_for };
+        let pause = match (this.copy.as_ref(), rejection) {
+            (None, _) => None,
+            (Some(_), Some(rejection)) if matches!(verdict, Verdict::Ignored) && progress.attempts.count() > 0 => {
+                let wait = rejection.retry_after();
+                let pause = wait.and_then(|wait| policy.pause_after_rejection(wait, progress, bounds));
+                pause.inspect(|_| span::waits_for(rejection, progress.attempts.count()))
+            }
+            (Some(request), _) => {
+                progress.idempotency = rules.idempotency(request);
+                let verdict = if sent { verdict } else { without_effect(verdict) };
+                let pause = policy.pause_after_failure(verdict, progress, bounds);
+                let paid = pause.filter(|_| this.shared.pay(verdict, &mut progress.had_free, || reason(&result)));
+                paid.inspect(|_| progress.tries = progress.tries.saturating_add(1))
+            }
+        };
+        let Some(pause) = pause else {
+            return Some(finish(rules, result, verdict, sent, progress));
+        };
+
+        // Attempt -> Between: there is to be another attempt. A response that need not be read is gone before the pause
+        // begins.
+        progress.attempts.add_pause(pause);
+        if sent {
+            let (reason, effect) = (reason(&result), effect_of(verdict));
+            match result {
+                Ok(response) => {
+                    progress.keep_response(reason.clone(), effect);
+                    *fields.discarding = rules.discard(response);
+                }
+                Err(error) => progress.keep_error(error, effect),
+            }
+            progress.attempts.add_failed(reason, effect);
+        }
+        this.state.set(State::Between);
+        journey.as_mut().project().pause.set(Some(sleep(pause)));
+        *this.journey = Some(journey);
+        None
+    }
+
+    /// The way from one attempt to the next. Some result if it ends here.
+    #[cold]
+    fn poll_between(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<S::Response, S::Error>>> {
+        let mut this = self.as_mut().project();
+        let journey = this.journey.as_mut().expect("there is a journey between two attempts");
+        let mut journey = journey.as_mut().project();
+        if let Some(unread) = journey.discarding {
+            ready!(Pin::new(unread).poll(cx));
+            *journey.discarding = None;
+        }
+        if let Some(pause) = journey.pause.as_mut().as_pin_mut() {
+            ready!(pause.poll(cx));
+            journey.pause.set(None);
+        }
+        let service = journey.service.get_or_insert_with(|| this.shared.service());
+        if let Err(error) = ready!(service.poll_ready(cx)) {
+            // Such an instance is of no use any more. The attempt counts as one that failed and was not sent.
+            *journey.service = None;
+            let verdict = this.shared.rules().classify(Err(&error));
+            return Poll::Ready(self.judge(Err(error), verdict, false, cx));
+        }
+        // Between -> Attempt: send the copy, and keep one of it if there may be yet another.
+        let rules = this.shared.rules();
+        let mut request = this.copy.take().expect("there is a copy as long as there are attempts");
+        *this.copy = this.shared.copy(journey.progress.tries, &request);
+        let resends = journey.progress.attempts.count();
+        rules.number(&mut request, resends);
+        *journey.span = span::further_attempt(resends);
+        let attempt = journey.span.in_scope(|| service.call(request));
+        this.state.set(State::Attempt { attempt });
+        Poll::Ready(None)
+    }
 }
 
-/// Notes in the result what it took, if it took more than one attempt.
-fn finish<T, E, R>(rules: &R, mut result: Result<T, E>, progress: &mut Progress) -> Result<T, E>
+/// Whether the upstream was asked.
+fn is_sent<T, E: Rejectable>(result: &Result<T, E>, verdict: Verdict) -> bool {
+    !matches!(verdict, Verdict::Ignored) && rejection_of(result).is_none()
+}
+
+/// What the rules say of an attempt that was not sent: it certainly had no effect.
+fn without_effect(verdict: Verdict) -> Verdict {
+    match verdict {
+        Verdict::Failure(failure) => Verdict::Failure(Failure { effect: Effect::NotApplied, ..failure }),
+        verdict => verdict,
+    }
+}
+
+/// Ends the span of an attempt with the attempt, so that it does not include the pause.
+fn end_span(span: &mut Span, verdict: Verdict, reason: impl FnOnce() -> Cow<'static, str>) {
+    let span = std::mem::replace(span, Span::none());
+    if !span.is_disabled() && !matches!(verdict, Verdict::Success) {
+        span.record("error.type", &*reason());
+    }
+}
+
+/// What to return: the result of the last attempt, with what it took, or what is known of an earlier one.
+fn finish<T, E, R>(
+    rules: &R,
+    mut result: Result<T, E>,
+    verdict: Verdict,
+    sent: bool,
+    progress: &mut Progress<E>,
+) -> Result<T, E>
 where
     E: Rejectable,
-    R: Discard<T>,
+    R: Classify<T, E> + Discard<T>,
 {
-    let Some(attempts) = progress.attempts.take() else { return result };
-    if let Ok(response) = &mut result {
-        rules.mark(response, &attempts);
+    let progress = std::mem::replace(progress, Progress::new());
+    if progress.tries == 1 {
+        return result;
     }
-    result.map_err(|error| error.with_attempts(*attempts))
+    let is_better_known = progress.is_better_known(sent.then(|| effect_of(verdict)));
+    if let Some(error) = result.as_ref().err().filter(|_| is_better_known) {
+        let failed = || Rejection::NotApplied { failed: rules.error_type(result.as_ref()).into() };
+        let rejection = error.rejection().cloned().unwrap_or_else(failed);
+        span::stopped_by(&rejection, progress.attempts.count());
+        return progress.into_known(rejection).map_or(result, Err);
+    }
+    if let Ok(response) = &mut result {
+        rules.mark(response, &progress.attempts);
+    }
+    result.map_err(|error| error.with_attempts(progress.attempts))
 }
 
 impl<S, Request, R> fmt::Debug for ResponseFuture<S, Request, R>
@@ -173,6 +283,7 @@ where
     S: Service<Request>,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResponseFuture").field("progress", &self.progress).finish_non_exhaustive()
+        let attempts = self.journey.as_ref().map(|journey| &journey.progress.attempts);
+        f.debug_struct("ResponseFuture").field("attempts", &attempts).finish_non_exhaustive()
     }
 }

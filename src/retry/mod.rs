@@ -1,14 +1,57 @@
 //! Tries again, after a pause, when that is safe and the budget allows it.
 //!
-//! A failed attempt is repeated if it certainly had no effect, or if the request is idempotent: if sending it twice
-//! is the same as sending it once. Of requests in general nothing of the kind is known, so say so with
-//! `rules.idempotent(|request| ..)` if it is true; for HTTP the method tells.
+//! Use it above whatever fails now and then and is well again within a moment: a connection that was reset, a 503 during
+//! a deployment. Against an outage it does little; that is the [circuit breaker](crate::circuit_breaker)'s business, and
+//! its place is below the retry.
 //!
-//! Retries are paid from a [`RetryBudget`], on by default, so that a callee that is down is not sent many times its
-//! load. Rejections by an open circuit or a full bulkhead are not retried.
+//! `tower::retry` leaves all decisions to a policy that you write. This layer has them made:
 //!
-//! Each attempt runs in a `tracing` span `attempt`, with `http.request.resend_count` (0 for the first) and, if it was
-//! not good enough, `error.type`.
+//! * A failed attempt is repeated only if it certainly had no effect, or if sending the request twice is the same as
+//!   sending it once. Nothing of the kind is known of requests in general: say so with `rules.idempotent(|request| ..)`
+//!   if it is true. For HTTP the method tells.
+//! * The pause is the jittered backoff. Where the upstream sent `Retry-After`, the pause is that *plus* the jittered
+//!   backoff, so that many callers who were told the same second come back spread.
+//! * No pause begins that would end past the [`deadline`](crate::deadline()), `max_elapsed`, or the time for which a
+//!   circuit below has just opened.
+//! * Retries are paid from a [`RetryBudget`], on by default, so that an upstream that is down is not sent many times its
+//!   load. The first retry after a failure that cost the upstream nothing ([`Failure::free`](crate::Failure)) is not.
+//! * Permanent failures, what was [`Declined`](crate::Verdict::Declined), and mistakes of the caller are never repeated.
+//!
+//! # What is returned
+//!
+//! The result of the last attempt. An error says what it took in [`Error::attempts`](crate::Error::attempts), a response
+//! of HTTP in its extensions.
+//!
+//! What an attempt did is never hidden by a later one. If our own layers below reject a *further* attempt (an open
+//! circuit, a full bulkhead, a rate limit), or the wrapped service fails in `poll_ready` for it, then the result is the
+//! last error of an attempt that was sent; or, where that was a response, which is discarded by then,
+//! [`Rejection::RetryStopped`](crate::Rejection::RetryStopped). [`Attempts::stopped_by`] has the rejection. The same holds
+//! if the last attempt certainly had no effect (a refused connection) and an earlier one may have had one, unless the
+//! request is [`Safe`](crate::rules::Idempotency::Safe).
+//!
+//! With [`wait_for_circuit`](RetryPolicyBuilder::wait_for_circuit) a further attempt that is rejected waits as long as
+//! the rejection says, plus the jittered backoff, and tries again. A first attempt that is rejected never does.
+//!
+//! # Errors of `poll_ready`
+//!
+//! Before a first attempt, an error of the wrapped service's `poll_ready` is that of this layer's `poll_ready`: there is
+//! no request yet to be retried. Before a further attempt it counts as an attempt that failed and was not sent: the rules
+//! judge it, it may be retried by a new clone of the service, and it does not hide what was sent.
+//!
+//! # Spans and events
+//!
+//! | | level | fields |
+//! |---|---|---|
+//! | span `attempt`, the first | `DEBUG` | `http.request.resend_count`, 0; `error.type`, if it failed |
+//! | span `attempt`, further ones | `INFO` | the same; the count is of attempts that were sent before |
+//! | event `retry budget is exhausted` | `DEBUG` | `error.type` of the attempt; `refused`, the refusals so far |
+//! | event `further attempt was rejected, waits` | `DEBUG` | `error.type`, the rejection; `attempts`, how many were sent |
+//! | event `further attempt was rejected, stops` | `DEBUG` | the same |
+//!
+//! A span ends with its attempt; the pause after it belongs to none. Where nobody listens, a healthy request makes no
+//! span and allocates nothing.
+//!
+//! # Examples
 //!
 //! ```
 //! use std::sync::atomic::{AtomicU32, Ordering};
@@ -23,7 +66,7 @@
 //! let client = ServiceBuilder::new()
 //!     .layer(RetryLayer::new(RetryPolicy::builder().build()?, ErrorsOnly.idempotent(|_: &()| true)))
 //!     .map_err(Error::Service)
-//!     .service(service_fn(|_: ()| async {
+//!     .service(service_fn(|(): ()| async {
 //!         if CALLS.fetch_add(1, Ordering::Relaxed) < 2 { Err("flaky") } else { Ok("third time lucky") }
 //!     }));
 //!
@@ -32,25 +75,39 @@
 //! # }
 //! ```
 //!
-//! With every number chosen:
+//! With every number chosen. The upstream is sent an order, fails, and opens the circuit: the caller learns what became
+//! of the order, and not only that the circuit is open.
 //!
 //! ```
 //! use std::time::Duration;
+//! use tower::{ServiceBuilder, ServiceExt, service_fn};
 //! use windbreak::backoff::{Backoff, Jitter};
 //! use windbreak::retry::RetryBudget;
-//! use windbreak::rules::ErrorsOnly;
-//! use windbreak::{RetryLayer, RetryPolicy};
+//! use windbreak::rules::{ErrorsOnly, Idempotency};
+//! use windbreak::{Circuit, CircuitBreakerLayer, Error, RetryLayer, RetryPolicy};
 //!
-//! # fn main() -> Result<(), windbreak::InvalidConfig> {
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), windbreak::InvalidConfig> {
+//! let budget = RetryBudget::new(0.1, 5)?;
 //! let policy = RetryPolicy::builder()
 //!     .max_attempts(4)
 //!     .backoff(Backoff::exponential(Duration::from_millis(50)).max(Duration::from_secs(2)).jitter(Jitter::Equal))
 //!     .max_elapsed(Duration::from_secs(10))
 //!     .max_retry_after(Duration::from_secs(5))
-//!     .budget(RetryBudget::new(0.1, 5)?)
+//!     .wait_for_circuit(true)
+//!     .budget(budget.clone())
 //!     .build()?;
-//! let layer = RetryLayer::new(policy, ErrorsOnly);
-//! # let _ = layer;
+//! let rules = ErrorsOnly.idempotent(|_: &&str| Idempotency::Keyed);
+//! let circuit = Circuit::builder("orders").count_window(2).minimum_calls(2).open_for(Duration::from_secs(30)).build()?;
+//! let client = ServiceBuilder::new()
+//!     .layer(RetryLayer::new(policy, rules))
+//!     .layer(CircuitBreakerLayer::new(circuit, ErrorsOnly))
+//!     .service(service_fn(|_order: &str| async { Err::<(), _>(Error::Service("reset")) }));
+//!
+//! let error = client.oneshot("order 7").await.unwrap_err();
+//! assert_eq!(error.service(), Some(&"reset"));
+//! assert_eq!(error.attempts().map(|attempts| attempts.count()), Some(2));
+//! assert_eq!(budget.remaining(), 4);
 //! # Ok(())
 //! # }
 //! ```
@@ -58,8 +115,12 @@
 mod budget;
 mod builder;
 mod future;
+mod journey;
 mod layer;
+mod ledger;
+mod plan;
 mod policy;
+mod progress;
 mod service;
 mod span;
 

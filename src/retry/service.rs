@@ -1,15 +1,18 @@
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use tokio::time::Instant;
 use tower_service::Service;
 
-use super::budget::RetryBudget;
+use super::budget::{Intake, RetryBudget};
 use super::future::ResponseFuture;
+use super::journey::Journey;
 use super::policy::RetryPolicy;
-use super::span::attempt_span;
+use super::span;
 use crate::error::Rejectable;
-use crate::rules::{Classify, Discard, Replay};
+use crate::rules::{Classify, Discard, Effect, Replay, Verdict};
 use crate::sync::{Mutex, PoisonError};
 
 /// A service whose failed attempts are repeated. Made by [`RetryLayer`](super::RetryLayer).
@@ -30,13 +33,21 @@ pub(super) struct Config<R> {
 /// What the future of a request needs only once an attempt has failed: a healthy one clones a pointer to it, and not the
 /// services of all layers below.
 pub(super) struct Shared<S, R> {
+    /// Here, because each request writes to the count of pointers beside it anyway.
+    intake: Intake,
     config: Arc<Config<R>>,
     spare: Mutex<S>,
 }
 
+impl<S, R> Drop for Shared<S, R> {
+    fn drop(&mut self) {
+        self.config.policy.budget().close(&self.intake);
+    }
+}
+
 impl<S: Clone, R> Shared<S, R> {
     fn new(config: Arc<Config<R>>, inner: &S) -> Arc<Self> {
-        Arc::new(Self { config, spare: Mutex::new(inner.clone()) })
+        Arc::new(Self { intake: config.policy.budget().intake(), config, spare: Mutex::new(inner.clone()) })
     }
 
     /// A service for further attempts.
@@ -50,9 +61,47 @@ impl<S, R> Shared<S, R> {
         &self.config.policy
     }
 
+    #[inline]
     pub(super) fn rules(&self) -> &R {
         &self.config.rules
     }
+
+    /// What the attempt after the `tries`-th would send; `None` if there can be none.
+    #[inline]
+    pub(super) fn copy<Request>(&self, tries: u32, request: &Request) -> Option<Request>
+    where
+        R: Replay<Request>,
+    {
+        let numbers = self.policy().numbers();
+        // A further attempt may be rejected by our own layers, and then wait.
+        let may_follow = tries < numbers.max_attempts || tries > 1 && numbers.wait_for_circuit;
+        may_follow.then(|| self.rules().copy(request)).flatten()
+    }
+
+    /// Counts a request that was sent.
+    #[inline]
+    pub(super) fn deposit(&self) {
+        self.policy().budget().deposit(&self.intake);
+    }
+
+    /// Pays for a retry, if it can, or has one that is free.
+    pub(super) fn pay(&self, verdict: Verdict, had_free: &mut bool, reason: impl Fn() -> Cow<'static, str>) -> bool {
+        if !*had_free && is_free(verdict) {
+            *had_free = true;
+            return true;
+        }
+        let budget = self.policy().budget();
+        let paid = budget.withdraw(&self.intake);
+        if !paid {
+            span::budget_refused(reason, budget);
+        }
+        paid
+    }
+}
+
+/// Whether the failure cost the upstream nothing.
+fn is_free(verdict: Verdict) -> bool {
+    matches!(verdict, Verdict::Failure(failure) if failure.free && failure.effect == Effect::NotApplied)
 }
 
 impl<S: Clone, R> Retry<S, R> {
@@ -104,30 +153,34 @@ where
     type Error = S::Error;
     type Future = ResponseFuture<S, Request, R>;
 
+    /// Passes on an error of the wrapped service. There is no request yet that could be retried.
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
     }
 
     /// The first attempt is made by the instance that was polled ready, further ones by a clone that is polled first.
-    #[inline]
+    #[allow(
+        clippy::inline_always,
+        reason = "without it the future is copied once more, which costs as much as the layer"
+    )]
+    #[inline(always)]
     fn call(&mut self, request: Request) -> Self::Future {
         if self.stale {
             self.shared = Shared::new(Arc::clone(&self.shared.config), &self.inner);
             self.stale = false;
         }
-        let progress = self.shared.policy().start();
-        let may_try_again = self.shared.policy().may_try_again(&progress);
-        let copy = may_try_again.then(|| self.shared.rules().copy(&request)).flatten();
-        let span = attempt_span(0);
+        let started = self.shared.policy().numbers().max_elapsed.map(|_| Instant::now());
+        let copy = self.shared.copy(1, &request);
+        let span = span::first_attempt();
         let shared = Arc::clone(&self.shared);
         // The call comes last, and without a detour where nobody listens: then the attempt is made where it will lie, and
         // need not be moved there.
         if span.is_disabled() {
-            return ResponseFuture::new(self.inner.call(request), span, copy, shared, progress);
+            return ResponseFuture::new(self.inner.call(request), shared, copy, started, None);
         }
         let attempt = span.in_scope(|| self.inner.call(request));
-        ResponseFuture::new(attempt, span, copy, shared, progress)
+        ResponseFuture::new(attempt, shared, copy, started, Some(Journey::traced(span)))
     }
 }
 

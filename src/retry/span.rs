@@ -1,8 +1,33 @@
-use tracing::Span;
-use tracing::field::Empty;
+//! What a retry tells a subscriber. Documented in the module's docs.
 
-/// The span of one attempt. Free where nobody listens.
+use std::borrow::Cow;
+
+use tracing::field::Empty;
+use tracing::{Span, debug, debug_span, info_span};
+
+use super::budget::RetryBudget;
+use crate::error::Rejection;
+
+/// The span of the first attempt. Free where nobody listens.
 #[inline]
-pub(super) fn attempt_span(resends: u32) -> Span {
-    tracing::info_span!("attempt", http.request.resend_count = resends, error.type = Empty)
+pub(super) fn first_attempt() -> Span {
+    debug_span!("attempt", http.request.resend_count = 0_u32, error.type = Empty)
+}
+
+/// The span of a further attempt.
+pub(super) fn further_attempt(resends: u32) -> Span {
+    info_span!("attempt", http.request.resend_count = resends, error.type = Empty)
+}
+
+/// Neither is asked where nobody listens.
+pub(super) fn budget_refused(reason: impl Fn() -> Cow<'static, str>, budget: &RetryBudget) {
+    debug!(error.type = &*reason(), refused = budget.refused(), "retry budget is exhausted");
+}
+
+pub(super) fn waits_for(rejection: &Rejection, attempts: u32) {
+    debug!(error.type = rejection.as_str(), attempts, "further attempt was rejected, waits");
+}
+
+pub(super) fn stopped_by(rejection: &Rejection, attempts: u32) {
+    debug!(error.type = rejection.as_str(), attempts, "further attempt was rejected, stops");
 }

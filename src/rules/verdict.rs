@@ -77,13 +77,17 @@ pub struct Failure {
     pub retry_after: Option<Duration>,
     /// A further attempt would fail in the same way, as with a certificate that is not valid. Never retried.
     pub permanent: bool,
+    /// The attempt cost the upstream nothing: it was refused before anything of it was worked on, as an HTTP/2 stream with
+    /// `REFUSED_STREAM`, or met a pooled connection that was closed. The first retry after such a failure is not paid
+    /// from the budget. Holds only where `effect` is [`NotApplied`](Effect::NotApplied).
+    pub free: bool,
 }
 
 impl Failure {
     /// A failure that may pass, of which the upstream did not say when to try again.
     #[must_use]
     pub const fn new(effect: Effect) -> Self {
-        Self { effect, retry_after: None, permanent: false }
+        Self { effect, retry_after: None, permanent: false, free: false }
     }
 
     /// The same failure, after which the upstream asks to wait.
@@ -96,6 +100,12 @@ impl Failure {
     #[must_use]
     pub const fn permanent(self) -> Self {
         Self { permanent: true, ..self }
+    }
+
+    /// The same failure, which cost the upstream nothing.
+    #[must_use]
+    pub const fn free(self) -> Self {
+        Self { free: true, ..self }
     }
 }
 

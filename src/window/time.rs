@@ -69,12 +69,6 @@ impl TimeWindow {
         self.totals
     }
 
-    /// Adds calls to the bucket that was last looked at, without moving on.
-    pub(crate) fn add(&mut self, calls: Tally) {
-        self.buckets[self.slot].merge(calls);
-        self.totals.merge(calls);
-    }
-
     /// What the window holds at `now`.
     pub fn tally(&mut self, now: Instant) -> Tally {
         self.advance(now);

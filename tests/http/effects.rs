@@ -27,6 +27,8 @@ use crate::support::http::{
 };
 
 const NONE: Verdict = Verdict::Failure(Failure::new(Effect::NotApplied));
+/// The server did not even begin with it.
+const FREE: Verdict = Verdict::Failure(Failure::new(Effect::NotApplied).free());
 const UNKNOWN: Verdict = Verdict::Failure(Failure::new(Effect::Unknown));
 
 const UNKNOWN_FOR_GOOD: Verdict = Verdict::Failure(Failure::new(Effect::Unknown).permanent());
@@ -396,7 +398,7 @@ async fn what_is_said_to_have_no_effect_was_not_sent() {
             match client.request(request).await {
                 Ok(response) => drop(response.into_body().collect().await),
                 Err(error) => match judge::<http::Response<()>, _>(Err(error)) {
-                    NONE => {
+                    FREE => {
                         harmless += 1;
                         // Closed by the client, and read to its end by the server.
                         server.is_left_alone().await;
@@ -416,7 +418,7 @@ async fn what_is_said_to_have_no_effect_was_not_sent() {
 
 #[tokio::test]
 async fn a_refused_stream_has_no_effect() {
-    assert_http2_script(NONE, |mut peer, stream| async move {
+    assert_http2_script(FREE, |mut peer, stream| async move {
         let mut next = Some(stream);
         while let Some(stream) = next {
             peer.rst_stream(stream, REFUSED_STREAM).await;
@@ -439,7 +441,7 @@ async fn a_stream_reset_for_any_other_reason_has_an_unknown_effect() {
 
 #[tokio::test]
 async fn a_graceful_goaway_below_the_request_has_no_effect() {
-    assert_http2_script(NONE, |mut peer, stream| async move {
+    assert_http2_script(FREE, |mut peer, stream| async move {
         peer.go_away(stream - 1, NO_ERROR).await;
         peer.closed().await;
     })
@@ -487,7 +489,7 @@ async fn of_two_requests_on_a_connection_only_the_one_above_the_goaway_has_no_ef
         client.request(post(&server.url("/2"))).await
     };
     let (first, second) = tokio::join!(first, second);
-    assert_eq!((judge(first), judge(second)), (UNKNOWN, NONE));
+    assert_eq!((judge(first), judge(second)), (UNKNOWN, FREE));
     drop(client);
     server.is_left_alone().await;
 }

@@ -10,13 +10,16 @@ use std::time::Duration;
 use crate::support::{Flag, Log, RaisedOnDrop, Steered, millis, secs};
 use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
+use tokio::task::LocalSet;
 use tokio::time::{Instant, advance, sleep};
 use tokio_test::{assert_pending, assert_ready_ok, task};
 use tower::util::ServiceFn;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use windbreak::backoff::{Backoff, Jitter};
-use windbreak::retry::{Attempts, Dispose, RetryBudget, RetryPolicyBuilder};
-use windbreak::rules::{Classify, Replay};
+use windbreak::retry::{Attempts, RetryBudget, RetryPolicyBuilder};
+use windbreak::rules::{
+    Classify, Discard, Discarding, ErrorsOnly, Idempotency, Repeat, Replay, Rules, RulesFn, WithIdempotency, rules_fn,
+};
 use windbreak::{
     BulkheadLayer, Circuit, CircuitBreakerLayer, Effect, Failure, RetryLayer, RetryPolicy, TimeoutLayer, Verdict,
 };
@@ -24,41 +27,56 @@ use windbreak::{
 /// The service's own error is the number of the call that gave it.
 type Error = windbreak::Error<usize>;
 
-/// A policy that may repeat everything, for tests of something else.
+/// A policy that pays for everything, for tests of something else.
 fn eager() -> RetryPolicyBuilder {
-    RetryPolicy::builder().assume_idempotent(true).budget(RetryBudget::unlimited())
+    RetryPolicy::builder().budget(RetryBudget::unlimited())
+}
+
+/// Rules by which every request may be repeated.
+fn repeatable() -> WithIdempotency<ErrorsOnly, (), fn(&()) -> bool> {
+    ErrorsOnly.idempotent(|()| true)
+}
+
+/// The service's own error.
+fn number(error: Error) -> usize {
+    error.into_service().expect("no layer rejects the request")
 }
 
 /// A client whose n-th call, counted from 1, succeeds if `works(n)`.
-fn client<C, P, R, F>(
-    policy: RetryPolicyBuilder<C, P>,
+fn client<C, R, F>(
+    policy: RetryPolicyBuilder,
+    rules: C,
     log: &Log,
     works: F,
-) -> impl Service<R, Response = usize, Error = Error> + Clone + use<C, P, R, F>
+) -> impl Service<R, Response = usize, Error = Error> + Clone + use<C, R, F>
 where
     F: Fn(usize) -> bool + Clone,
-    C: Classify<usize, Error>,
-    P: Replay<R>,
+    C: Rules<R, usize, Error>,
 {
     let log = log.clone();
-    let callee = service_fn(move |_: R| {
+    let upstream = service_fn(move |_: R| {
         let number = log.note();
         let result = if works(number) { Ok(number) } else { Err(Error::Service(number)) };
         async move { result }
     });
-    ServiceBuilder::new().layer(RetryLayer::new(policy.build().expect("the policy is valid"))).service(callee)
+    ServiceBuilder::new().layer(RetryLayer::new(policy.build().expect("the policy is valid"), rules)).service(upstream)
 }
 
 const fn never(_: usize) -> bool {
     false
 }
 
-fn fails(effect: Effect) -> impl Fn(Result<&usize, &Error>) -> Verdict + Clone {
-    move |result| if result.is_ok() { Verdict::Success } else { Verdict::Failure(Failure::new(effect)) }
+fn always(verdict: Verdict) -> RulesFn<usize, Error, impl Fn(Result<&usize, &Error>) -> Verdict + Clone> {
+    rules_fn(move |_: Result<&usize, &Error>| verdict)
 }
 
-fn asks_for(pause: Duration) -> impl Fn(Result<&usize, &Error>) -> Verdict + Clone {
-    move |_| Verdict::Failure(Failure::new(Effect::NotApplied).retry_after(pause))
+/// Sends a request through `client`, which rejects none.
+async fn send(client: impl Service<(), Response = usize, Error = Error>) -> Result<usize, usize> {
+    client.oneshot(()).await.map_err(number)
+}
+
+fn asks_for(pause: Duration) -> impl Rules<(), usize, Error> + Clone {
+    always(Verdict::Failure(Failure::new(Effect::NotApplied).with_retry_after(pause)))
 }
 
 /// Time moves in steps of a millisecond, so a sleep may be up to one longer.
@@ -73,9 +91,9 @@ fn assert_slept(slept: &[Duration], expected: &[Duration]) {
 async fn max_attempts_counts_the_first_and_the_last_answer_is_returned() {
     for attempts in [1, 2, 3, 7] {
         let log = Log::default();
-        let error = client(eager().max_attempts(attempts), &log, never).oneshot(()).await.unwrap_err();
+        let error = send(client(eager().max_attempts(attempts), repeatable(), &log, never)).await;
         assert_eq!(log.count(), attempts as usize);
-        assert_eq!(error, Error::Service(log.count()));
+        assert_eq!(error, Err(log.count()));
     }
 }
 
@@ -83,7 +101,7 @@ async fn max_attempts_counts_the_first_and_the_last_answer_is_returned() {
 async fn the_first_success_ends_it() {
     for works_at in [1, 2, 3] {
         let log = Log::default();
-        let answer = client(eager(), &log, move |number| number == works_at).oneshot(()).await;
+        let answer = send(client(eager(), repeatable(), &log, move |number| number == works_at)).await;
         assert_eq!((answer, log.count()), (Ok(works_at), works_at));
     }
 }
@@ -93,7 +111,7 @@ async fn by_default_there_are_three_attempts_after_at_most_100_and_200_ms() {
     let (mut longest, mut shortest) = ([Duration::ZERO; 2], Duration::MAX);
     for _ in 0..100 {
         let log = Log::default();
-        assert_eq!(client(eager(), &log, never).oneshot(()).await, Err(Error::Service(3)));
+        assert_eq!(send(client(eager(), repeatable(), &log, never)).await, Err(3));
         for (longest, pause) in longest.iter_mut().zip(log.pauses()) {
             *longest = pause.max(*longest);
             shortest = pause.min(shortest);
@@ -107,7 +125,7 @@ async fn by_default_there_are_three_attempts_after_at_most_100_and_200_ms() {
 #[tokio::test(start_paused = true)]
 async fn by_default_pauses_grow_to_five_seconds() {
     let log = Log::default();
-    let _ = client(eager().max_attempts(2_000), &log, never).oneshot(()).await;
+    let _ = client(eager().max_attempts(2_000), repeatable(), &log, never).oneshot(()).await;
     let longest = log.pauses().into_iter().max().unwrap();
     assert!(longest <= millis(5_002) && longest > millis(4_900), "{longest:?}");
 }
@@ -118,7 +136,7 @@ async fn pauses_follow_the_backoff_with_each_kind_of_jitter() {
         let backoff = Backoff::exponential(millis(100)).factor(3.0).max(secs(1)).jitter(jitter);
         let log = Log::default();
         let policy = eager().max_attempts(6).backoff(backoff).seed(7);
-        let _ = client(policy, &log, never).oneshot(()).await;
+        let _ = client(policy, repeatable(), &log, never).oneshot(()).await;
         let expected: Vec<_> = backoff.delays(SmallRng::seed_from_u64(7)).unwrap().take(5).collect();
         assert_slept(&log.pauses(), &expected);
     }
@@ -127,7 +145,7 @@ async fn pauses_follow_the_backoff_with_each_kind_of_jitter() {
 #[tokio::test(start_paused = true)]
 async fn a_plain_duration_is_a_pause_that_neither_grows_nor_varies() {
     let log = Log::default();
-    let _ = client(eager().max_attempts(4).backoff(millis(30)), &log, never).oneshot(()).await;
+    let _ = client(eager().max_attempts(4).backoff(millis(30)), repeatable(), &log, never).oneshot(()).await;
     assert_slept(&log.pauses(), &[millis(30); 3]);
 }
 
@@ -135,7 +153,7 @@ async fn a_plain_duration_is_a_pause_that_neither_grows_nor_varies() {
 async fn each_request_starts_again_with_the_shortest_pause() {
     let log = Log::default();
     let backoff = Backoff::exponential(millis(100)).jitter(Jitter::None);
-    let client = client(eager().backoff(backoff), &log, never);
+    let client = client(eager().backoff(backoff), repeatable(), &log, never);
     let _ = client.clone().oneshot(()).await;
     let _ = client.oneshot(()).await;
     assert_slept(&log.pauses(), &[millis(100), millis(200), Duration::ZERO, millis(100), millis(200)]);
@@ -145,7 +163,7 @@ async fn each_request_starts_again_with_the_shortest_pause() {
 async fn the_same_seed_gives_the_same_pauses_and_another_gives_others() {
     let pauses = async |policy: RetryPolicyBuilder| {
         let log = Log::default();
-        let _ = client(policy.max_attempts(8), &log, never).oneshot(()).await;
+        let _ = client(policy.max_attempts(8), repeatable(), &log, never).oneshot(()).await;
         log.pauses()
     };
     let first = pauses(eager().seed(1)).await;
@@ -158,7 +176,7 @@ async fn the_same_seed_gives_the_same_pauses_and_another_gives_others() {
 async fn clones_of_a_policy_share_the_generator() {
     let log = Log::default();
     let backoff = Backoff::constant(secs(1));
-    let client = client(eager().max_attempts(2).backoff(backoff).seed(7), &log, never);
+    let client = client(eager().max_attempts(2).backoff(backoff).seed(7), repeatable(), &log, never);
     let _ = tokio::join!(client.clone().oneshot(()), client.oneshot(()));
     let drawn: Vec<_> = backoff.delays(SmallRng::seed_from_u64(7)).unwrap().take(2).collect();
     let (sooner, later) = (drawn[0].min(drawn[1]), drawn[0].max(drawn[1]));
@@ -166,28 +184,52 @@ async fn clones_of_a_policy_share_the_generator() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_pause_is_at_least_what_the_callee_asks_for() {
-    for (asked, pause) in [(secs(3), secs(3)), (millis(300), secs(1))] {
+async fn the_pause_is_what_the_upstream_asks_for_and_the_backoff() {
+    for (asked, pause) in [(secs(3), secs(4)), (millis(300), millis(1_300))] {
         let log = Log::default();
-        let policy = eager().max_attempts(2).backoff(secs(1)).classify(asks_for(asked));
-        let _ = client(policy, &log, never).oneshot(()).await;
+        let policy = eager().max_attempts(2).backoff(secs(1));
+        let _ = client(policy, asks_for(asked), &log, never).oneshot(()).await;
         assert_slept(&log.pauses(), &[pause]);
     }
 }
 
+/// A herd that was told to come back in a second is spread over the backoff, and nobody comes back sooner.
 #[tokio::test(start_paused = true)]
-async fn a_callee_that_asks_for_too_long_a_pause_gets_none_and_its_answer_is_returned() {
+async fn callers_that_were_told_the_same_second_come_back_spread() {
+    let log = Log::default();
+    let policy = eager().max_attempts(2).backoff(Backoff::constant(millis(500)));
+    let client = client(policy, asks_for(secs(1)), &log, never);
+    let start = Instant::now();
+    let herd = async {
+        let requests: Vec<_> = (0..200).map(|_| tokio::task::spawn_local(client.clone().oneshot(()))).collect();
+        for request in requests {
+            let _ = request.await;
+        }
+    };
+    LocalSet::new().run_until(herd).await;
+    let returned: Vec<_> = log.arrivals()[200..].iter().map(|arrival| *arrival - start).collect();
+    assert!(returned.iter().all(|after| (secs(1)..=millis(1_502)).contains(after)), "{returned:?}");
+    let most = (1_000..1_500)
+        .step_by(50)
+        .map(|from| returned.iter().filter(|after| (millis(from)..millis(from + 50)).contains(after)).count());
+    let most = most.max();
+    assert!(most < Some(45), "{most:?} of 200 within 50 ms");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upstream_that_asks_for_too_long_a_pause_gets_none_and_its_answer_is_returned() {
     let start = Instant::now();
     for (policy, most) in [(eager().max_retry_after(secs(5)), secs(5)), (eager(), secs(60))] {
         let log = Log::default();
         let asked = most + Duration::from_nanos(1);
-        let answer = client(policy.clone().classify(asks_for(asked)), &log, never).oneshot(()).await;
-        assert_eq!((answer, log.count(), start.elapsed()), (Err(Error::Service(1)), 1, Duration::ZERO));
+        let answer = send(client(policy.clone(), asks_for(asked), &log, never)).await;
+        assert_eq!((answer, log.count(), start.elapsed()), (Err(1), 1, Duration::ZERO));
     }
     for (policy, most) in [(eager().max_retry_after(secs(5)), secs(5)), (eager(), secs(60))] {
         let log = Log::default();
-        let _ = client(policy.max_attempts(2).classify(asks_for(most)), &log, never).oneshot(()).await;
-        assert_slept(&log.pauses(), &[most]);
+        let policy = policy.max_attempts(2).backoff(millis(1));
+        let _ = client(policy, asks_for(most), &log, never).oneshot(()).await;
+        assert_slept(&log.pauses(), &[most + millis(1)]);
     }
 }
 
@@ -196,8 +238,7 @@ async fn a_pause_that_would_end_after_max_elapsed_does_not_begin() {
     let attempts_within = async |max_elapsed: Duration| {
         let (log, start) = (Log::default(), Instant::now());
         let policy = eager().max_attempts(100).backoff(secs(1)).max_elapsed(max_elapsed);
-        let error = client(policy, &log, never).oneshot(()).await.unwrap_err();
-        assert_eq!(error, Error::Service(log.count()));
+        assert_eq!(send(client(policy, repeatable(), &log, never)).await, Err(log.count()));
         assert_eq!(start.elapsed(), secs(log.count() as u64 - 1));
         log.count()
     };
@@ -210,7 +251,7 @@ async fn a_pause_that_would_end_after_max_elapsed_does_not_begin() {
 async fn attempts_count_for_max_elapsed_as_pauses_do() {
     let log = Log::default();
     let noted = log.clone();
-    let callee = service_fn(move |()| {
+    let upstream = service_fn(move |()| {
         noted.note();
         async {
             sleep(secs(2)).await;
@@ -218,7 +259,7 @@ async fn attempts_count_for_max_elapsed_as_pauses_do() {
         }
     });
     let policy = eager().max_attempts(100).backoff(secs(1)).max_elapsed(secs(6)).build().unwrap();
-    let client = ServiceBuilder::new().layer(RetryLayer::new(policy)).service(callee);
+    let client = ServiceBuilder::new().layer(RetryLayer::new(policy, repeatable())).service(upstream);
     let start = Instant::now();
     let _ = client.oneshot(()).await;
     assert_eq!((log.count(), start.elapsed()), (3, secs(8)));
@@ -228,11 +269,11 @@ async fn attempts_count_for_max_elapsed_as_pauses_do() {
 async fn a_pause_that_would_end_past_the_deadline_does_not_begin() {
     for (limit, attempts) in [(millis(900), 1), (secs(1), 1), (millis(1_100), 2), (millis(3_500), 4)] {
         let log = Log::default();
-        let retries = client(eager().max_attempts(100).backoff(secs(1)), &log, never);
+        let retries = client(eager().max_attempts(100).backoff(secs(1)), repeatable(), &log, never);
         let client = ServiceBuilder::new().layer(TimeoutLayer::new(limit)).service(retries);
         let start = Instant::now();
         // The answer it has, and not the timeout.
-        assert_eq!(client.oneshot(()).await, Err(Error::Service(attempts)));
+        assert_eq!(send(client).await, Err(attempts));
         assert_eq!((log.count(), start.elapsed()), (attempts, secs(attempts as u64 - 1)));
     }
 }
@@ -241,13 +282,13 @@ async fn a_pause_that_would_end_past_the_deadline_does_not_begin() {
 async fn a_refused_response_is_dropped_before_the_pause() {
     let (log, dropped) = (Log::default(), Flag::default());
     let (noted, response) = (log.clone(), dropped.clone());
-    let callee = service_fn(move |()| {
+    let upstream = service_fn(move |()| {
         noted.note();
         std::future::ready(Ok::<_, Error>(response.raised_on_drop()))
     });
-    let policy =
-        eager().classify(|_: Result<&RaisedOnDrop, &Error>| Verdict::Failure(Failure::new(Effect::NotApplied)));
-    let client = ServiceBuilder::new().layer(RetryLayer::new(policy.backoff(secs(1)).build().unwrap())).service(callee);
+    let rules = rules_fn(|_: Result<&RaisedOnDrop, &Error>| Verdict::Failure(Failure::new(Effect::NotApplied)));
+    let policy = eager().backoff(secs(1)).build().unwrap();
+    let client = ServiceBuilder::new().layer(RetryLayer::new(policy, rules)).service(upstream);
     let mut response = task::spawn(client.oneshot(()));
     assert_pending!(response.poll());
     assert_eq!(log.count(), 1);
@@ -256,43 +297,65 @@ async fn a_refused_response_is_dropped_before_the_pause() {
 
 #[tokio::test(start_paused = true)]
 async fn what_may_have_taken_effect_is_repeated_only_if_that_is_harmless() {
-    let attempts = async |effect: Effect, assumed: bool, known: bool| {
-        let log = Log::default();
-        let policy = eager().assume_idempotent(assumed).replay(Copies::idempotent(known)).classify(fails(effect));
-        let _ = client(policy, &log, never).oneshot(Parcel::default()).await;
-        log.count()
-    };
-    for (assumed, known) in [(false, false), (false, true), (true, false), (true, true)] {
-        assert_eq!(attempts(Effect::NotApplied, assumed, known).await, 3);
-        assert_eq!(attempts(Effect::Unknown, assumed, known).await, if assumed || known { 3 } else { 1 });
+    use Idempotency::{Idempotent, Keyed, NotIdempotent, Safe};
+
+    for (effect, idempotency, attempts) in [
+        (Effect::NotApplied, NotIdempotent, 3),
+        (Effect::NotApplied, Safe, 3),
+        (Effect::Unknown, NotIdempotent, 1),
+        (Effect::Unknown, Safe, 3),
+        (Effect::Unknown, Idempotent, 3),
+        (Effect::Unknown, Keyed, 3),
+    ] {
+        for verdict in [Verdict::Failure(Failure::new(effect)), throttled(effect)] {
+            let log = Log::default();
+            let rules = always(verdict).idempotent(move |()| idempotency);
+            let _ = client(eager(), rules, &log, never).oneshot(()).await;
+            assert_eq!(log.count(), attempts, "{verdict:?} {idempotency:?}");
+        }
     }
 }
 
+/// A verdict that cannot be written down outside for every effect.
+fn throttled(effect: Effect) -> Verdict {
+    if effect == Effect::NotApplied { Verdict::throttled(None) } else { Verdict::UNKNOWN }
+}
+
 #[tokio::test(start_paused = true)]
-async fn by_default_no_request_is_taken_for_idempotent() {
+async fn by_default_no_request_may_be_repeated() {
     let log = Log::default();
-    let _ = client(RetryPolicy::builder(), &log, never).oneshot(()).await;
+    let _ = client(RetryPolicy::builder(), ErrorsOnly, &log, never).oneshot(()).await;
     assert_eq!(log.count(), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_failures_are_repeated() {
-    for verdict in [Verdict::Success, Verdict::Declined, Verdict::Ignored] {
+async fn only_failures_that_may_pass_are_repeated() {
+    let permanent = Verdict::Failure(Failure::new(Effect::NotApplied).permanent());
+    for verdict in [Verdict::Success, Verdict::Declined, Verdict::Ignored, permanent] {
         let log = Log::default();
-        let policy = eager().classify(move |_: Result<&usize, &Error>| verdict);
-        assert_eq!(client(policy, &log, never).oneshot(()).await, Err(Error::Service(1)));
+        let rules = always(verdict).idempotent(|()| Idempotency::Safe);
+        assert_eq!(send(client(eager(), rules, &log, never)).await, Err(1));
         assert_eq!(log.count(), 1);
     }
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_throttled_request_is_repeated_after_its_wait() {
+    let log = Log::default();
+    let policy = eager().max_attempts(2).backoff(millis(10));
+    let _ = client(policy, always(Verdict::throttled(Some(secs(2)))), &log, never).oneshot(()).await;
+    assert_slept(&log.pauses(), &[millis(2_010)]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_response_that_is_a_failure_is_repeated() {
     let log = Log::default();
-    let policy = eager().classify(|result: Result<&usize, &Error>| match result {
-        Ok(1) => Verdict::Failure(Failure::new(Effect::Unknown)),
+    let rules = rules_fn(|result: Result<&usize, &Error>| match result {
+        Ok(1) => Verdict::UNKNOWN,
         _ => Verdict::Success,
     });
-    assert_eq!(client(policy, &log, |_| true).oneshot(()).await, Ok(2));
+    let rules = rules.idempotent(|()| true);
+    assert_eq!(send(client(eager(), rules, &log, |_| true)).await, Ok(2));
 }
 
 #[tokio::test(start_paused = true)]
@@ -302,7 +365,7 @@ async fn rejections_by_an_open_circuit_or_a_full_bulkhead_are_not_repeated_and_t
     let full = BulkheadLayer::new(1).unwrap();
     let _in_flight = ServiceBuilder::new().layer(full.clone()).service(service_fn(stuck)).call(());
 
-    assert_eq!(attempts_over(CircuitBreakerLayer::new(open)).await, 1);
+    assert_eq!(attempts_over(CircuitBreakerLayer::new(open, ErrorsOnly)).await, 1);
     assert_eq!(attempts_over(full.clone()).await, 1);
     assert_eq!(attempts_over(full.max_wait(secs(1))).await, 1);
     assert_eq!(attempts_over(TimeoutLayer::new(secs(1))).await, 3);
@@ -323,13 +386,13 @@ where
     let log = Log::default();
     let noted = log.clone();
     let client = ServiceBuilder::new()
-        .layer(RetryLayer::new(eager().build().expect("the policy is valid")))
+        .layer(RetryLayer::new(eager().build().expect("the policy is valid"), repeatable()))
         .map_request(move |()| {
             noted.note();
         })
         .layer(layer)
         .service(service_fn(stuck as fn(()) -> Stuck));
-    assert!(matches!(client.oneshot(()).await, Err(Error::Rejected(_))));
+    assert!(client.oneshot(()).await.unwrap_err().rejection().is_some());
     log.count()
 }
 
@@ -345,28 +408,24 @@ struct Parcel {
 struct Copies {
     made: Arc<AtomicUsize>,
     most: usize,
-    idempotent: bool,
-    keyed: bool,
 }
 
 impl Copies {
-    fn idempotent(idempotent: bool) -> Self {
-        Self { made: Arc::default(), most: usize::MAX, idempotent, keyed: false }
+    fn most(most: usize) -> Self {
+        Self { made: Arc::default(), most }
+    }
+}
+
+impl Repeat<Parcel> for Copies {
+    fn idempotency(&self, _: &Parcel) -> Idempotency {
+        Idempotency::Idempotent
     }
 }
 
 impl Replay<Parcel> for Copies {
-    fn replay(&self, request: &Parcel) -> Option<Parcel> {
+    fn copy(&self, request: &Parcel) -> Option<Parcel> {
         (request.copy < self.most)
             .then(|| Parcel { copy: self.made.fetch_add(1, Ordering::Relaxed) + 1, resends: None })
-    }
-
-    fn is_idempotent(&self, _: &Parcel) -> bool {
-        self.idempotent
-    }
-
-    fn is_keyed(&self, _: &Parcel) -> bool {
-        self.keyed
     }
 
     fn number(&self, request: &mut Parcel, resends: u32) {
@@ -374,15 +433,23 @@ impl Replay<Parcel> for Copies {
     }
 }
 
+impl<T> Classify<T, Error> for Copies {
+    fn classify(&self, result: Result<&T, &Error>) -> Verdict {
+        ErrorsOnly.classify(result)
+    }
+}
+
+impl<T> Discard<T> for Copies {}
+
 #[tokio::test(start_paused = true)]
-async fn a_request_in_progress_is_repeated_only_if_the_callee_knows_a_repeat() {
-    for (keyed, attempts) in [(true, 3), (false, 1)] {
+async fn a_request_in_progress_is_repeated_only_if_the_upstream_knows_a_repeat() {
+    use Idempotency::{Idempotent, Keyed, NotIdempotent, Safe};
+
+    for (idempotency, attempts) in [(Keyed, 3), (Idempotent, 1), (Safe, 1), (NotIdempotent, 1)] {
         let log = Log::default();
-        let copies = Copies { keyed, ..Copies::idempotent(true) };
-        let in_progress = |_: Result<&usize, &Error>| Verdict::in_progress(Some(secs(2)));
-        let policy = eager().backoff(millis(1)).replay(copies).classify(in_progress);
-        let _ = client(policy, &log, never).oneshot(Parcel::default()).await;
-        assert_slept(&log.pauses(), &vec![secs(2); attempts - 1]);
+        let rules = always(Verdict::in_progress(Some(secs(2)))).idempotent(move |()| idempotency);
+        let _ = client(eager().backoff(millis(1)), rules, &log, never).oneshot(()).await;
+        assert_slept(&log.pauses(), &vec![millis(2_001); attempts - 1]);
     }
 }
 
@@ -390,118 +457,63 @@ async fn a_request_in_progress_is_repeated_only_if_the_callee_knows_a_repeat() {
 async fn each_copy_is_told_how_often_the_request_was_sent_before() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let requests = Arc::clone(&seen);
-    let callee = service_fn(move |request: Parcel| {
+    let upstream = service_fn(move |request: Parcel| {
         requests.lock().unwrap().push((request.copy, request.resends));
         std::future::ready(Err::<(), _>(Error::Service(0)))
     });
-    let policy = eager().max_attempts(4).replay(Copies::idempotent(true)).build().unwrap();
-    let _ = ServiceBuilder::new().layer(RetryLayer::new(policy)).service(callee).oneshot(Parcel::default()).await;
+    let layer = RetryLayer::new(eager().max_attempts(4).build().unwrap(), Copies::most(9));
+    let _ = ServiceBuilder::new().layer(layer).service(upstream).oneshot(Parcel::default()).await;
     assert_eq!(*seen.lock().unwrap(), [(0, None), (1, Some(1)), (2, Some(2)), (3, Some(3))]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn each_attempt_sends_a_copy_and_no_copy_is_made_in_vain() {
     for attempts in 1..=4 {
-        let copies = Copies::idempotent(true);
-        let (log, made) = (Log::default(), Arc::clone(&copies.made));
-        let _ = client(eager().max_attempts(attempts).replay(copies), &log, never).oneshot(Parcel::default()).await;
+        let (log, copies) = (Log::default(), Copies::most(9));
+        let client = client(eager().max_attempts(attempts), copies.clone(), &log, never);
+        let _ = client.oneshot(Parcel::default()).await;
         assert_eq!(log.count(), attempts as usize);
-        assert_eq!(made.load(Ordering::Relaxed), attempts as usize - 1);
+        assert_eq!(copies.made.load(Ordering::Relaxed), attempts as usize - 1);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_request_that_cannot_be_copied_is_sent_once_and_its_first_answer_returned() {
-    let start = Instant::now();
-    let log = Log::default();
-    let copies = Copies { most: 0, ..Copies::idempotent(true) };
-    assert_eq!(client(eager().replay(copies), &log, never).oneshot(Parcel::default()).await, Err(Error::Service(1)));
+    let (log, start) = (Log::default(), Instant::now());
+    let client = client(eager(), Copies::most(0), &log, never);
+    assert_eq!(client.oneshot(Parcel::default()).await.map_err(number), Err(1));
     assert_eq!((log.count(), start.elapsed()), (1, Duration::ZERO));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_copy_that_cannot_be_copied_is_the_last_that_is_sent() {
-    let log = Log::default();
-    let copies = Copies { most: 1, ..Copies::idempotent(true) };
-    let policy = eager().max_attempts(9).replay(copies);
-    assert_eq!(client(policy, &log, never).oneshot(Parcel::default()).await, Err(Error::Service(2)));
-}
-
-/// Every request fails at first and would succeed if it were repeated: the callee is asked at most 20 % more.
-#[tokio::test(start_paused = true)]
-async fn the_budget_bounds_the_load_also_if_every_retry_succeeds() {
-    const REQUESTS: usize = 10_000;
-    let log = Log::default();
-    let policy = RetryPolicy::builder().assume_idempotent(true).backoff(millis(1));
-    let mut retried = 0;
-    // One client, which remembers for each request whether it was sent before.
-    let client = Retried::client(policy, &log);
-    for _ in 0..REQUESTS {
-        retried += usize::from(client.clone().oneshot(Retried::default()).await.is_ok());
-    }
-    assert_eq!(log.count(), REQUESTS + retried);
-    assert!(retried <= REQUESTS / 5 + 10, "{retried}");
-    assert!(retried >= REQUESTS / 5 - 64, "{retried}");
-}
-
-/// A request whose copy knows that it is one.
-#[derive(Debug, Default)]
-struct Retried(bool);
-
-impl Clone for Retried {
-    fn clone(&self) -> Self {
-        Self(true)
-    }
-}
-
-impl Retried {
-    fn client(policy: RetryPolicyBuilder, log: &Log) -> impl Service<Self, Response = (), Error = Error> + Clone {
-        let log = log.clone();
-        let callee = service_fn(move |Self(retried)| {
-            let number = log.note();
-            async move { if retried { Ok(()) } else { Err(Error::Service(number)) } }
-        });
-        ServiceBuilder::new().layer(RetryLayer::new(policy.build().expect("the policy is valid"))).service(callee)
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_unlimited_budget_pays_for_every_retry() {
-    let log = Log::default();
-    let client = client(eager(), &log, never);
-    for _ in 0..1_000 {
-        let _ = client.clone().oneshot(()).await;
-    }
-    assert_eq!(log.count(), 3_000);
-}
-
-/// Takes three seconds to do away with an answer, and notes in one what it took to get it.
-struct Slow(Log);
-
-impl Dispose<Noted> for Slow {
-    type Future = tokio::time::Sleep;
-
-    fn dispose(&self, _: Noted) -> Self::Future {
-        self.0.note();
-        sleep(secs(3))
-    }
-
-    fn mark(&self, answer: &mut Noted, attempts: &Attempts) {
-        answer.attempts = Some(attempts.clone());
-    }
+    let client = client(eager().max_attempts(9), Copies::most(1), &Log::default(), never);
+    assert_eq!(client.oneshot(Parcel::default()).await.map_err(number), Err(2));
 }
 
 #[derive(Debug, Default)]
 struct Noted {
-    refused: bool,
+    busy: bool,
     attempts: Option<Attempts>,
 }
 
-struct Refused;
+/// Takes three seconds to discard a response, and notes in one what it took to get it.
+struct Slow(Log);
 
-impl Classify<Noted, Error> for Refused {
+impl Discard<Noted> for Slow {
+    fn discard(&self, _: Noted) -> Option<Discarding> {
+        self.0.note();
+        Some(Discarding::new(sleep(secs(3))))
+    }
+
+    fn mark(&self, response: &mut Noted, attempts: &Attempts) {
+        response.attempts = Some(attempts.clone());
+    }
+}
+
+impl Classify<Noted, Error> for Slow {
     fn classify(&self, result: Result<&Noted, &Error>) -> Verdict {
-        if result.is_ok_and(|answer| answer.refused) {
+        if result.is_ok_and(|response| response.busy) {
             Verdict::Failure(Failure::new(Effect::NotApplied))
         } else {
             Verdict::Success
@@ -509,109 +521,115 @@ impl Classify<Noted, Error> for Refused {
     }
 
     fn error_type(&self, _: Result<&Noted, &Error>) -> Cow<'static, str> {
-        "refused".into()
+        "busy".into()
     }
 }
 
-/// A refused answer is done away with during the pause, and the next attempt waits for the end of both.
+impl Repeat<()> for Slow {
+    fn idempotency(&self, (): &()) -> Idempotency {
+        Idempotency::NotIdempotent
+    }
+}
+
+impl Replay<()> for Slow {
+    fn copy(&self, (): &()) -> Option<()> {
+        Some(())
+    }
+}
+
+/// Who is busy for the first requests.
+fn busy_at_first(refusals: usize, log: &Log) -> impl Service<(), Response = Noted, Error = Error> + Clone + use<> {
+    let noted = log.clone();
+    service_fn(move |()| {
+        let busy = noted.note() <= refusals;
+        std::future::ready(Ok::<_, Error>(Noted { busy, attempts: None }))
+    })
+}
+
+/// A response is discarded during the pause, and the next attempt waits for the end of both.
 #[tokio::test(start_paused = true)]
-async fn refused_answers_are_disposed_of_and_the_answer_says_what_it_took() {
+async fn responses_are_discarded_and_the_last_one_says_what_it_took() {
     for (pause, apart) in [(secs(1), secs(3)), (secs(5), secs(5))] {
         for refusals in 0..3 {
-            let (log, disposed) = (Log::default(), Log::default());
-            let noted = log.clone();
-            let callee = service_fn(move |()| {
-                let refused = noted.note() <= refusals;
-                std::future::ready(Ok::<_, Error>(Noted { refused, attempts: None }))
-            });
-            let policy = eager().backoff(pause).classify(Refused).dispose(Slow(disposed.clone())).build().unwrap();
-            let answer = ServiceBuilder::new().layer(RetryLayer::new(policy)).service(callee).oneshot(()).await;
+            let (log, discarded) = (Log::default(), Log::default());
+            let layer = RetryLayer::new(eager().backoff(pause).build().unwrap(), Slow(discarded.clone()));
+            let response = layer.layer(busy_at_first(refusals, &log)).oneshot(()).await;
             assert_slept(&log.pauses(), &vec![apart; refusals]);
-            assert_eq!(disposed.count(), refusals);
-            let attempts = answer.unwrap().attempts;
+            assert_eq!(discarded.count(), refusals);
+            let attempts = response.unwrap().attempts;
             assert_eq!(attempts.is_some(), refusals > 0);
             if let Some(attempts) = attempts {
-                assert_eq!((attempts.count(), attempts.reasons), (refusals + 1, vec!["refused".into(); refusals]));
-                assert_eq!(attempts.paused, pause * u32::try_from(refusals).unwrap());
+                assert_eq!(attempts.count() as usize, refusals + 1);
+                assert_eq!(attempts.reasons().collect::<Vec<_>>(), vec!["busy"; refusals]);
+                assert_eq!(attempts.paused(), pause * u32::try_from(refusals).unwrap());
             }
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_sibling_follows_the_same_rules_and_has_a_budget_of_its_own() {
-    let budget = RetryBudget::new(0.001, 8).unwrap();
-    let policy = eager().max_attempts(2).backoff(secs(1)).budget(budget).build().unwrap();
-    for policy in [policy.sibling(), policy.sibling(), policy] {
-        let log = Log::default();
-        let noted = log.clone();
-        let callee = service_fn(move |()| std::future::ready(Err::<(), _>(Error::Service(noted.note()))));
-        let client = ServiceBuilder::new().layer(RetryLayer::new(policy)).service(callee);
-        assert_eq!(client.clone().oneshot(()).await, Err(Error::Service(2)));
-        assert_slept(&log.pauses(), &[secs(1)]);
-        for _ in 0..20 {
-            let _ = client.clone().oneshot(()).await;
+async fn of_a_thousand_attempts_only_the_latest_16_reasons_are_kept() {
+    let layer = RetryLayer::new(eager().max_attempts(1_000).backoff(millis(1)).build().unwrap(), Slow(Log::default()));
+    let attempts = layer.layer(busy_at_first(999, &Log::default())).oneshot(()).await.unwrap().attempts.unwrap();
+    assert_eq!((attempts.count(), attempts.reasons().len()), (1_000, 16));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_says_what_was_tried_if_that_was_more_than_one_attempt() {
+    let tried = async |attempts: u32| {
+        let policy = eager().max_attempts(attempts).backoff(secs(1));
+        client(policy, repeatable(), &Log::default(), never).oneshot(()).await.unwrap_err()
+    };
+    assert_eq!(tried(1).await, Error::Service(1));
+    let error = tried(3).await;
+    let attempts = error.attempts().unwrap();
+    assert_eq!((attempts.count(), attempts.paused(), attempts.effect()), (3, secs(2), Effect::Unknown));
+    assert_eq!(attempts.reasons().collect::<Vec<_>>(), ["_OTHER"; 2]);
+    assert_eq!(attempts.stopped_by(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn to_drop_the_response_drops_what_is_being_discarded() {
+    struct Held(Flag);
+
+    impl Discard<Noted> for Held {
+        fn discard(&self, _: Noted) -> Option<Discarding> {
+            let guard = self.0.raised_on_drop();
+            Some(Discarding::new(async move {
+                pending::<()>().await;
+                drop(guard);
+            }))
         }
-        assert_eq!(log.count(), 21 + 8);
     }
-}
 
-/// Sends 50 requests and says how many retries they got.
-async fn retries_of_fifty(policy: RetryPolicyBuilder) -> usize {
-    let log = Log::default();
-    let client = client(policy.backoff(millis(1)), &log, never);
-    for _ in 0..50 {
-        let _ = client.clone().oneshot(()).await;
+    impl Classify<Noted, Error> for Held {
+        fn classify(&self, _: Result<&Noted, &Error>) -> Verdict {
+            Verdict::Failure(Failure::new(Effect::NotApplied))
+        }
     }
-    log.count() - 50
-}
 
-#[tokio::test(start_paused = true)]
-async fn two_policies_may_share_a_budget() {
-    let budget = RetryBudget::new(0.001, 8).unwrap();
-    assert_eq!(retries_of_fifty(eager().budget(budget.clone())).await, 8);
-    assert_eq!(retries_of_fifty(eager().budget(budget)).await, 0);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_policy_has_a_budget_of_its_own_unless_it_is_given_one() {
-    let policy = || RetryPolicy::builder().assume_idempotent(true);
-    for _ in 0..2 {
-        assert_eq!(retries_of_fifty(policy()).await, 50 / 5 + 10);
+    impl Repeat<()> for Held {
+        fn idempotency(&self, (): &()) -> Idempotency {
+            Idempotency::Safe
+        }
     }
-}
 
-#[tokio::test(start_paused = true)]
-async fn a_budget_recovers_after_ten_seconds() {
-    let budget = RetryBudget::new(0.001, 8).unwrap();
-    let start = Instant::now();
-    let retries = async || retries_of_fifty(eager().budget(budget.clone())).await;
-    assert_eq!(retries().await, 8);
-    advance(millis(9_800)).await;
-    assert_eq!(retries().await, 0);
-    assert!(start.elapsed() < secs(10));
-    advance(millis(200)).await;
-    assert_eq!(retries().await, 8);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_retry_that_does_not_happen_is_not_paid_for() {
-    let budget = RetryBudget::new(0.001, 8).unwrap();
-    let paid = || eager().budget(budget.clone());
-    let log = Log::default();
-    for _ in 0..20 {
-        let _ = client(paid().classify(asks_for(secs(61))), &log, never).oneshot(()).await;
-        let _ = client(paid().max_elapsed(millis(1)).backoff(secs(1)), &log, never).oneshot(()).await;
-        let _ = client(paid().assume_idempotent(false), &log, never).oneshot(()).await;
-        let _ = client(paid().max_attempts(1), &log, never).oneshot(()).await;
-        let hurried = client(paid().backoff(secs(1)), &log, never);
-        let _ = ServiceBuilder::new().layer(TimeoutLayer::new(millis(1))).service(hurried).oneshot(()).await;
+    impl Replay<()> for Held {
+        fn copy(&self, (): &()) -> Option<()> {
+            Some(())
+        }
     }
-    assert_eq!(log.count(), 100);
-    assert_eq!(retries_of_fifty(paid()).await, 8);
+
+    let dropped = Flag::default();
+    let layer = RetryLayer::new(eager().build().unwrap(), Held(dropped.clone()));
+    let mut response = task::spawn(layer.layer(busy_at_first(1, &Log::default())).oneshot(()));
+    assert_pending!(response.poll());
+    assert!(!dropped.is_raised());
+    drop(response);
+    assert!(dropped.is_raised());
 }
 
-/// A client whose first attempt fails, and whose callee is asked a second time whether it is ready by `poll_ready`.
+/// A client whose first attempt fails, and whose upstream is asked a second time whether it is ready by `poll_ready`.
 fn asked_again(
     poll_ready: fn(&mut Context<'_>) -> Poll<Result<(), Error>>,
 ) -> impl Service<(), Response = usize, Error = Error> + Clone {
@@ -622,13 +640,7 @@ fn asked_again(
         std::future::ready(if number == 1 { Err(Error::Service(1)) } else { Ok(number) })
     };
     let policy = eager().backoff(secs(1)).build().expect("the policy is valid");
-    ServiceBuilder::new().layer(RetryLayer::new(policy)).service(Steered { poll_ready, call })
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_service_that_breaks_before_the_retry_has_the_last_word() {
-    let client = asked_again(|_| Poll::Ready(Err(Error::Service(99))));
-    assert_eq!(client.oneshot(()).await, Err(Error::Service(99)));
+    ServiceBuilder::new().layer(RetryLayer::new(policy, repeatable())).service(Steered { poll_ready, call })
 }
 
 #[tokio::test(start_paused = true)]
@@ -652,24 +664,24 @@ async fn a_backoff_without_bound_pauses_for_ever_and_does_not_panic() {
     for policy in
         [eager().backoff(backoff), eager().backoff(Duration::MAX), eager().backoff(backoff).max_elapsed(Duration::MAX)]
     {
-        let mut response = task::spawn(client(policy, &Log::default(), never).oneshot(()));
+        let mut response = task::spawn(client(policy, repeatable(), &Log::default(), never).oneshot(()));
         assert_pending!(response.poll());
         advance(secs(365 * 24 * 60 * 60)).await;
         assert_pending!(response.poll());
     }
-    let callee = service_fn(|()| async {
+    let upstream = service_fn(|()| async {
         sleep(secs(1)).await;
         Err::<(), _>(Error::Service(1))
     });
     let policy = eager().backoff(Duration::MAX).max_elapsed(secs(60)).build().unwrap();
-    let bounded = ServiceBuilder::new().layer(RetryLayer::new(policy)).service(callee);
-    assert_eq!(bounded.oneshot(()).await, Err(Error::Service(1)));
+    let bounded = ServiceBuilder::new().layer(RetryLayer::new(policy, repeatable())).service(upstream);
+    assert_eq!(bounded.oneshot(()).await.map_err(number), Err(1));
 }
 
 #[tokio::test(start_paused = true)]
 async fn to_drop_the_response_during_a_pause_ends_it() {
     let log = Log::default();
-    let mut response = task::spawn(client(eager().backoff(secs(1)), &log, never).oneshot(()));
+    let mut response = task::spawn(client(eager().backoff(secs(1)), repeatable(), &log, never).oneshot(()));
     assert_pending!(response.poll());
     drop(response);
     advance(secs(60)).await;
@@ -680,7 +692,7 @@ async fn to_drop_the_response_during_a_pause_ends_it() {
 async fn to_drop_the_response_drops_the_attempt_under_way() {
     let dropped = Flag::default();
     let attempt = dropped.clone();
-    let callee = service_fn(move |()| {
+    let upstream = service_fn(move |()| {
         let guard = attempt.raised_on_drop();
         async move {
             pending::<()>().await;
@@ -688,7 +700,7 @@ async fn to_drop_the_response_drops_the_attempt_under_way() {
             Ok::<_, Error>(())
         }
     });
-    let client = ServiceBuilder::new().layer(RetryLayer::new(eager().build().unwrap())).service(callee);
+    let client = ServiceBuilder::new().layer(RetryLayer::new(eager().build().unwrap(), repeatable())).service(upstream);
     let mut response = task::spawn(client.oneshot(()));
     assert_pending!(response.poll());
     assert!(!dropped.is_raised());
@@ -698,14 +710,14 @@ async fn to_drop_the_response_drops_the_attempt_under_way() {
 
 #[test]
 fn an_attempt_that_succeeds_needs_no_runtime() {
-    let mut response = task::spawn(client(eager(), &Log::default(), |_| true).oneshot(()));
+    let mut response = task::spawn(client(eager(), repeatable(), &Log::default(), |_| true).oneshot(()));
     assert_ready_ok!(response.poll());
 }
 
 #[test]
 #[should_panic(expected = "runtime")]
 fn a_pause_panics_without_a_runtime() {
-    let _ = task::spawn(client(eager(), &Log::default(), never).oneshot(())).poll();
+    let _ = task::spawn(client(eager(), repeatable(), &Log::default(), never).oneshot(())).poll();
 }
 
 /// Answers with its name, as an error.
@@ -728,11 +740,53 @@ impl Service<()> for Named {
 
 #[tokio::test(start_paused = true)]
 async fn a_change_of_the_inner_service_holds_for_further_attempts_too() {
-    let layer = RetryLayer::new(eager().max_attempts(2).build().unwrap());
+    let layer = RetryLayer::new(eager().max_attempts(2).build().unwrap(), repeatable());
     let mut retry = layer.layer(Named(1));
-    assert_eq!(retry.ready().await.unwrap().call(()).await, Err(Error::Service(1)));
+    assert_eq!(retry.ready().await.unwrap().call(()).await.map_err(number), Err(1));
     retry.get_mut().0 = 2;
     let mut clone = retry.clone();
-    assert_eq!(retry.ready().await.unwrap().call(()).await, Err(Error::Service(2)));
-    assert_eq!(clone.ready().await.unwrap().call(()).await, Err(Error::Service(2)));
+    assert_eq!(retry.ready().await.unwrap().call(()).await.map_err(number), Err(2));
+    assert_eq!(clone.ready().await.unwrap().call(()).await.map_err(number), Err(2));
+}
+
+/// Whoever polls a `LocalSet` within a timeout makes its deadline visible to tasks that have nothing to do with it.
+#[tokio::test(start_paused = true)]
+async fn a_task_of_a_local_set_keeps_retrying_under_a_strangers_deadline() {
+    let (log, tasks) = (Log::default(), LocalSet::new());
+    let client = client(eager().backoff(secs(1)), repeatable(), &log, |number| number == 3);
+    let task = tasks.spawn_local(client.oneshot(()));
+    let stranger =
+        ServiceBuilder::new().layer(TimeoutLayer::new(millis(500))).service(service_fn(|tasks: LocalSet| async move {
+            let _ = tokio::time::timeout(millis(400), tasks.run_until(pending::<()>())).await;
+            Ok::<_, Error>(tasks)
+        }));
+    let tasks = stranger.oneshot(tasks).await.unwrap();
+    assert_eq!(tasks.run_until(task).await.unwrap(), Ok(3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_is_dropped_in_any_state_gives_its_services_back() {
+    for elapsed in [0, 1, 2] {
+        let held = Arc::new(());
+        let (asked, owner) = (Log::default(), Arc::clone(&held));
+        // The first attempt fails; the service never gets ready for the second.
+        let poll_ready = move |_: &mut Context<'_>| {
+            let _held = &owner;
+            if asked.note() == 1 { Poll::Ready(Ok::<_, Error>(())) } else { Poll::Pending }
+        };
+        let call = |()| async {
+            sleep(secs(1)).await;
+            Err::<(), _>(Error::Service(1))
+        };
+        let layer = RetryLayer::new(eager().backoff(secs(1)).build().unwrap(), repeatable());
+        let mut response = task::spawn(layer.layer(Steered { poll_ready, call }).oneshot(()));
+        for _ in 0..elapsed {
+            assert_pending!(response.poll());
+            advance(millis(1_001)).await;
+        }
+        assert_pending!(response.poll());
+        assert!(Arc::strong_count(&held) > 1);
+        drop(response);
+        assert_eq!(Arc::strong_count(&held), 1);
+    }
 }

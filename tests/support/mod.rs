@@ -55,6 +55,11 @@ impl Log {
         self.arrivals.lock().expect("no test panics while it holds the log").len()
     }
 
+    /// When each call arrived.
+    pub(crate) fn arrivals(&self) -> Vec<Instant> {
+        self.arrivals.lock().expect("no test panics while it holds the log").clone()
+    }
+
     /// How long it took from each call to the next.
     pub(crate) fn pauses(&self) -> Vec<Duration> {
         let arrivals = self.arrivals.lock().expect("no test panics while it holds the log");

@@ -158,7 +158,8 @@ fn outage(record: &Record, from: Duration, healed: Duration) -> OutageFigures {
 
 fn most_waiting(exchanges: &[Exchange]) -> usize {
     // At the same moment, those that end go first: who was told at once never waited.
-    let mut events: Vec<_> = exchanges.iter().flat_map(|e| [(e.sent, 1_isize), (e.ended, -1)]).collect();
+    let mut events: Vec<_> =
+        exchanges.iter().filter(|e| e.ended > e.sent).flat_map(|e| [(e.sent, 1_isize), (e.ended, -1)]).collect();
     events.sort_unstable();
     let (mut waiting, mut most) = (0, 0);
     for (_, change) in events {

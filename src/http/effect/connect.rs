@@ -26,9 +26,6 @@ pub(super) fn of_connect(error: &legacy::Error) -> Cause {
             }
         }
         let text = part.to_string().to_ascii_lowercase();
-        if WRONG_SCHEME.iter().any(|words| text.starts_with(words)) {
-            return Cause::not_applied(CauseKind::Caller);
-        }
         if text.contains("certificate") {
             return Cause::not_applied(CauseKind::Tls).permanent();
         }
@@ -43,9 +40,6 @@ pub(super) fn of_connect(error: &legacy::Error) -> Cause {
     }
     Cause::not_applied(kind)
 }
-
-/// What the connectors of hyper-rustls and hyper-tls say of a scheme that they do not know, or must not use.
-const WRONG_SCHEME: [&str; 2] = ["unsupported scheme", "https required but uri was not https"];
 
 /// What the C library says of a name that does not exist, and of nothing else (`EAI_NONAME`): glibc, and musl and some
 /// BSDs. Of `getaddrinfo`'s codes only the text reaches us. macOS and Windows say the same of a machine that is offline,

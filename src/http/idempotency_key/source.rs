@@ -86,12 +86,14 @@ impl<F> fmt::Debug for KeysFrom<F> {
 }
 
 mod sealed {
-    pub trait Sealed {}
-}
+    use super::{GeneratedKeys, KeysFrom, RandomKeys};
 
-impl sealed::Sealed for RandomKeys {}
-impl<G> sealed::Sealed for GeneratedKeys<G> {}
-impl<F> sealed::Sealed for KeysFrom<F> {}
+    pub trait Sealed {}
+
+    impl Sealed for RandomKeys {}
+    impl<G> Sealed for GeneratedKeys<G> {}
+    impl<F> Sealed for KeysFrom<F> {}
+}
 
 #[cfg(test)]
 mod tests {

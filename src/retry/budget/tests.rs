@@ -1,77 +1,74 @@
+use std::time::Duration;
+
 use proptest::prelude::*;
 use tokio::time::advance;
 
 use super::*;
 
-/// Keeps all requests and all retries, each so many at a time. They count while fewer than ten whole seconds of the clock that
-/// started with the budget lie between it and now.
+fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// Keeps the moments of all requests of two services, and of all retries.
 #[derive(Default)]
 struct Model {
-    requests: Vec<(Duration, u32)>,
-    retries: Vec<(Duration, u32)>,
+    requests: Vec<Duration>,
+    retries: Vec<Duration>,
 }
 
-fn count(times: &[(Duration, u32)], now: Duration) -> u32 {
-    times.iter().filter(|(time, _)| now.as_secs() - time.as_secs() < 10).map(|(_, count)| count).sum()
-}
-
-impl Model {
-    /// Whether a further retry is within the bound if this many of the requests had not been seen.
-    fn allows(&self, ratio: f64, floor: u32, unseen: u32, now: Duration) -> bool {
-        let requests = count(&self.requests, now).saturating_sub(unseen);
-        f64::from(count(&self.retries, now) + 1) <= ratio * f64::from(requests) + f64::from(floor)
-    }
+fn within(times: &[Duration], now: Duration, length: Duration) -> usize {
+    times.iter().filter(|&&time| time + length > now).count()
 }
 
 #[derive(Debug, Clone)]
 enum Step {
-    Requests(u32),
-    /// So many retries, as far as they are allowed.
-    Retries(u32),
+    /// So many requests of one of two services.
+    Requests(usize, u32),
+    /// So many retries of one of them, as far as they are allowed.
+    Retries(usize, u32),
     Advance(Duration),
-    /// A whole number of seconds, from a nanosecond less to one more: the edges.
-    AdvanceSeconds(u64, u64),
 }
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        4 => (0_u32..150).prop_map(Step::Requests),
-        4 => (1_u32..30).prop_map(Step::Retries),
-        2 => (0_u64..3_000).prop_map(|millis| Step::Advance(Duration::from_millis(millis))),
-        2 => (0_u64..13, 0_u64..3).prop_map(|(seconds, nanos)| Step::AdvanceSeconds(seconds, nanos)),
+        4 => (0_usize..2, 0_u32..150).prop_map(|(service, requests)| Step::Requests(service, requests)),
+        4 => (0_usize..2, 1_u32..30).prop_map(|(service, retries)| Step::Retries(service, retries)),
+        3 => (0_u64..6_000).prop_map(|by| Step::Advance(millis(by))),
     ]
 }
 
 async fn agrees_with_lists(ratio: f64, floor: u32, steps: Vec<Step>) -> Result<(), TestCaseError> {
     let start = Instant::now();
     let budget = RetryBudget::new(ratio, floor).unwrap();
+    let intakes = [budget.intake(), budget.intake()];
     let mut model = Model::default();
     for step in steps {
+        let now = start.elapsed();
         match step {
-            Step::Requests(requests) => {
+            Step::Requests(service, requests) => {
                 for _ in 0..requests {
-                    budget.deposit();
+                    budget.deposit(&intakes[service]);
+                    model.requests.push(now);
                 }
-                model.requests.push((start.elapsed(), requests));
             }
-            Step::Retries(retries) => {
+            Step::Retries(service, retries) => {
                 for _ in 0..retries {
-                    let now = start.elapsed();
-                    let allowed = budget.withdraw();
-                    // Never more than the bound, and never more careful than by 64 requests.
-                    prop_assert!(!allowed || model.allows(ratio, floor, 0, now));
-                    prop_assert!(allowed || !model.allows(ratio, floor, 64, now));
+                    let allows = |less: usize, by: Duration| {
+                        let span = Duration::from_secs(10);
+                        let requests = within(&model.requests, now, span - by).saturating_sub(less) as f64;
+                        let retries = within(&model.retries, now, span + by) as f64;
+                        ratio * requests + f64::from(floor) - retries - 1.0
+                    };
+                    let allowed = budget.withdraw(&intakes[service]);
+                    prop_assert!(!allowed || allows(0, Duration::ZERO) > -1e-9);
+                    // Of each service 32 requests may count as older than they are, and of the other 31 not at all.
+                    prop_assert!(allowed || allows(95, millis(500)) < 1e-9);
                     if allowed {
-                        model.retries.push((now, 1));
+                        model.retries.push(now);
                     }
                 }
             }
             Step::Advance(by) => advance(by).await,
-            Step::AdvanceSeconds(seconds, nanos) => {
-                let edge = Duration::from_secs(start.elapsed().as_secs() + seconds);
-                let target = (edge + Duration::from_nanos(nanos)).saturating_sub(Duration::from_nanos(1));
-                advance(target.saturating_sub(start.elapsed())).await;
-            }
         }
     }
     Ok(())
@@ -90,29 +87,52 @@ proptest! {
 }
 
 #[test]
-fn the_clock_is_read_once_in_64_requests() {
+fn the_clock_is_read_once_in_32_requests_of_a_service() {
     let budget = RetryBudget::default();
-    let entered = || budget.limits.as_ref().unwrap().ledger.lock().unwrap().entered;
+    let intake = budget.intake();
     for request in 1..=200 {
-        budget.deposit();
-        assert_eq!(entered(), request / SYNC_EVERY * SYNC_EVERY);
+        budget.deposit(&intake);
+        assert_eq!(intake.told.load(Ordering::Relaxed), request / 32 * 32);
     }
+}
+
+#[test]
+fn a_retry_is_paid_for_by_requests_that_were_not_told_yet() {
+    let budget = RetryBudget::new(0.5, 0).unwrap();
+    let intake = budget.intake();
+    (0..10).for_each(|_| budget.deposit(&intake));
+    assert_eq!((0..100).filter(|_| budget.withdraw(&intake)).count(), 5);
 }
 
 #[test]
 fn unlimited_is_unlimited() {
     for budget in [RetryBudget::unlimited(), RetryBudget::unlimited().sibling()] {
-        assert!((0..100_000).all(|_| budget.withdraw()));
+        assert!((0..100_000).all(|_| budget.withdraw(&budget.intake()) && budget.try_withdraw()));
+        assert_eq!((budget.remaining(), budget.refused()), (u64::MAX, 0));
     }
 }
 
 #[test]
 fn a_sibling_has_the_same_bounds_and_its_own_counts() {
     let budget = RetryBudget::new(0.5, 3).unwrap();
-    (0..100).for_each(|_| budget.deposit());
+    let intake = budget.intake();
+    (0..100).for_each(|_| budget.deposit(&intake));
     let sibling = budget.sibling();
-    let retries = |budget: &RetryBudget| (0..1_000).filter(|_| budget.withdraw()).count();
-    assert_eq!((retries(&sibling), retries(&budget)), (3, 53));
+    let retries = |budget: &RetryBudget| (0..1_000).filter(|_| budget.try_withdraw()).count();
+    // Without the last four, which it was not told of.
+    assert_eq!((retries(&sibling), retries(&budget)), (3, 51));
+    assert_eq!((sibling.refused(), budget.refused()), (997, 949));
+}
+
+#[test]
+fn what_a_service_leaves_behind_counts() {
+    let budget = RetryBudget::new(0.5, 3).unwrap();
+    for _ in 0..100 {
+        let intake = budget.intake();
+        budget.deposit(&intake);
+        budget.close(&intake);
+    }
+    assert_eq!(budget.remaining(), 53);
 }
 
 #[test]

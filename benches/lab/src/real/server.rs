@@ -103,16 +103,14 @@ impl Shared {
         }
     }
 
-    /// Counts an attempt. `None` if there is no room for it.
-    fn enter(self: &Arc<Self>) -> Option<Visit> {
+    /// Counts an attempt. `false` if it is one too many.
+    fn enter(self: &Arc<Self>) -> (Visit, bool) {
         let counts = &mut self.inside().0;
         counts.attempts.push(self.start.elapsed());
-        if matches!(self.conduct, Conduct::Full(limit) if counts.in_flight >= limit) {
-            return None;
-        }
+        let has_room = !matches!(self.conduct, Conduct::Full(limit) if counts.in_flight >= limit);
         counts.in_flight += 1;
         counts.most_in_flight = counts.most_in_flight.max(counts.in_flight);
-        Some(Visit(Arc::clone(self)))
+        (Visit(Arc::clone(self)), has_room)
     }
 
     /// How often idle connections were closed until now.
@@ -147,12 +145,12 @@ async fn serve(stream: TcpStream, shared: &Arc<Shared>) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
     let mut last_used = None;
     while let Some(head) = read_head(&mut stream).await? {
-        let visit = shared.enter();
+        let (_visit, has_room) = shared.enter();
         if last_used.is_some_and(|closings| closings < shared.closings()) {
             return Ok(());
         }
         read_body(&mut stream, head.length, shared.conduct).await?;
-        if visit.is_none() {
+        if !has_room {
             respond(&mut stream, "503 Service Unavailable", BODY).await?;
             continue;
         }
