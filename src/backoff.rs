@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use rand::{Rng, RngExt as _};
+use rand::rngs::SmallRng;
+use rand::{RngExt as _, SeedableRng as _};
 
 use crate::config::{InvalidConfig, check_positive};
 
@@ -19,12 +20,8 @@ use crate::config::{InvalidConfig, check_positive};
 ///     .factor(2.0)
 ///     .max(Duration::from_secs(1))
 ///     .jitter(Jitter::None);
-/// let millis: Vec<_> = backoff.delays(rand::rngs::SmallRng::from_seed([7; 32]))?
-///     .map(|delay| delay.as_millis())
-///     .take(6)
-///     .collect();
+/// let millis: Vec<_> = backoff.delays(7)?.map(|delay| delay.as_millis()).take(6).collect();
 /// assert_eq!(millis, [100, 200, 400, 800, 1000, 1000]);
-/// # use rand::SeedableRng as _;
 /// # Ok::<(), windbreak::InvalidConfig>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -40,13 +37,14 @@ pub struct Backoff {
 /// The names are those of Marc Brooker's "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015), which
 /// compares them: `Full` makes the least work for a recovering service; `Equal` never returns at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Jitter {
     /// Anything from zero to the wait.
     #[default]
     Full,
     /// Half the wait, and anything from zero to the other half.
     Equal,
-    /// Anything from the minimum to three times the wait before, whatever the factor.
+    /// Anything from the minimum to three times the wait before, whatever the factor, cut at the maximum.
     Decorrelated,
     /// The wait itself.
     None,
@@ -83,19 +81,14 @@ impl Backoff {
         Self { jitter, ..self }
     }
 
-    /// The first wait, before jitter.
-    pub(crate) const fn first(&self) -> Duration {
-        self.min
-    }
-
-    /// The waits, one after the other, without end, drawn from `rng`.
+    /// The waits, one after the other, without end. The same seed gives the same waits.
     ///
     /// # Errors
     ///
     /// If the wait is zero, the factor is not finite or below 1, or the maximum is below the first wait.
-    pub fn delays<R: Rng>(self, rng: R) -> Result<Delays<R>, InvalidConfig> {
+    pub fn delays(self, seed: u64) -> Result<Delays, InvalidConfig> {
         self.validate_as("backoff")?;
-        Ok(Delays { waits: Waits::default(), backoff: self, rng })
+        Ok(Delays { waits: Waits::default(), backoff: self, rng: SmallRng::seed_from_u64(seed) })
     }
 
     /// Checks the numbers; `field` is the setter that was given the first wait.
@@ -119,13 +112,13 @@ impl From<Duration> for Backoff {
 
 /// The waits of a [`Backoff`]: an endless iterator, made by [`Backoff::delays`].
 #[derive(Debug, Clone)]
-pub struct Delays<R> {
+pub struct Delays {
     waits: Waits,
     backoff: Backoff,
-    rng: R,
+    rng: SmallRng,
 }
 
-impl<R: Rng> Iterator for Delays<R> {
+impl Iterator for Delays {
     type Item = Duration;
 
     fn next(&mut self) -> Option<Duration> {
@@ -142,19 +135,41 @@ pub(crate) struct Waits {
 }
 
 impl Waits {
-    pub(crate) fn next<R: Rng + ?Sized>(&mut self, backoff: &Backoff, rng: &mut R) -> Duration {
+    pub(crate) fn next(&mut self, backoff: &Backoff, rng: &mut SmallRng) -> Duration {
+        let (low, high) = self.advance(backoff);
+        self.draw(backoff, low, high, rng)
+    }
+
+    /// The next wait of an open circuit, whose jitter never draws below half of the longest wait it could draw.
+    pub(crate) fn next_of_open(&mut self, backoff: &Backoff, rng: &mut SmallRng) -> Duration {
+        let (low, high) = self.advance(backoff);
+        self.draw(backoff, low.max(high.min(backoff.max) / 2), high, rng)
+    }
+
+    /// Moves on, and returns the bounds to draw from. Above the maximum, the wait is cut afterwards.
+    fn advance(&mut self, backoff: &Backoff) -> (Duration, Duration) {
         let Backoff { min, max, factor, jitter } = *backoff;
         if jitter == Jitter::Decorrelated {
-            let upper = self.previous.max(min).saturating_mul(3).min(max);
-            self.previous = between(min, upper, rng);
-            return self.previous;
+            return (min, self.previous.max(min).saturating_mul(3));
         }
         self.previous = if self.previous.is_zero() { min } else { grow(self.previous, factor).min(max) };
+        let wait = self.previous;
         match jitter {
-            Jitter::Full => between(Duration::ZERO, self.previous, rng),
-            Jitter::Equal => between(self.previous / 2, self.previous, rng),
-            Jitter::Decorrelated | Jitter::None => self.previous,
+            Jitter::Full => (Duration::ZERO, wait),
+            Jitter::Equal => (wait / 2, wait),
+            Jitter::Decorrelated | Jitter::None => (wait, wait),
         }
+    }
+
+    fn draw(&mut self, backoff: &Backoff, low: Duration, high: Duration, rng: &mut SmallRng) -> Duration {
+        if low == high && backoff.jitter == Jitter::None {
+            return low;
+        }
+        let wait = between(low, high, rng).min(backoff.max);
+        if backoff.jitter == Jitter::Decorrelated {
+            self.previous = wait;
+        }
+        wait
     }
 }
 
@@ -165,7 +180,7 @@ fn grow(wait: Duration, factor: f64) -> Duration {
 }
 
 /// Any number of nanoseconds from `low` to `high`, each as likely.
-fn between<R: Rng + ?Sized>(low: Duration, high: Duration, rng: &mut R) -> Duration {
+fn between(low: Duration, high: Duration, rng: &mut SmallRng) -> Duration {
     const PER_SECOND: u128 = 1_000_000_000;
     let nanos = rng.random_range(low.as_nanos()..=high.as_nanos());
     #[allow(clippy::cast_possible_truncation, reason = "between two durations lies a duration")]

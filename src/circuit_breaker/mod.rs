@@ -70,14 +70,28 @@
 //! # }
 //! ```
 
+mod admission;
+mod breaker;
+mod causes;
 mod circuit;
 mod config;
+mod events;
 mod future;
 mod layer;
+mod machine;
 mod permit;
-mod rules;
+mod probes;
+mod recovery;
 mod service;
+mod settings;
+mod shared;
 mod state;
+mod step;
+mod thresholds;
+mod ticket;
+mod tracker;
+mod wait;
+mod watcher;
 mod word;
 
 pub use circuit::{Circuit, Snapshot};
@@ -87,3 +101,4 @@ pub use layer::CircuitBreakerLayer;
 pub use permit::Permit;
 pub use service::CircuitBreaker;
 pub use state::State;
+pub use watcher::StateWatcher;

@@ -1,0 +1,28 @@
+//! The `tracing` events of a circuit.
+
+use super::state::State;
+use super::step::Transition;
+
+/// A transition as an event of the level, which has to be a constant.
+macro_rules! changed {
+    ($level:ident, $name:expr, $transition:expr) => {
+        tracing::$level!(
+            name = $name,
+            from = $transition.from.as_str(),
+            to = $transition.to.as_str(),
+            failure_ratio = $transition.tally.failure_ratio(),
+            slow_ratio = $transition.tally.slow_ratio(),
+            calls = $transition.tally.calls,
+            cause = $transition.cause.as_deref(),
+            "circuit changed state"
+        )
+    };
+}
+
+#[cold]
+pub(super) fn tell(name: &str, transition: &Transition) {
+    match transition.to {
+        State::Open => changed!(warn, name, transition),
+        _ => changed!(info, name, transition),
+    }
+}
