@@ -7,6 +7,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
+use windbreak::rules::rules_fn;
 use windbreak::{CircuitBreakerLayer, Error, TimeoutLayer};
 
 use super::*;
@@ -53,7 +54,7 @@ async fn a_slow_probe_that_is_cancelled_is_judged() {
 async fn hang(circuit: &Circuit) -> Vec<Rejection> {
     let mut service = ServiceBuilder::new()
         .layer(TimeoutLayer::new(3 * SECOND))
-        .layer(CircuitBreakerLayer::new(circuit.clone()))
+        .layer(CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly))
         .service(service_fn(|()| pending::<Answer>()));
     let mut rejections = Vec::new();
     for _ in 0..5 {
@@ -82,7 +83,7 @@ async fn a_timeout_outside_the_breaker_is_unseen_if_slow_calls_are_not_judged() 
 #[tokio::test(start_paused = true)]
 async fn a_response_future_dropped_at_any_time_gives_its_place_back() {
     let circuit = two_strikes().build().unwrap();
-    let mut service = CircuitBreakerLayer::new(circuit.clone()).layer(service_fn(|()| pending::<Answer>()));
+    let mut service = CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly).layer(service_fn(|()| pending::<Answer>()));
     let mut context = Context::from_waker(Waker::noop());
     trip_and_wait(&circuit).await;
 
@@ -121,7 +122,7 @@ where
 #[tokio::test(start_paused = true)]
 async fn a_panic_of_the_inner_future_is_a_failure() {
     let circuit = two_strikes().build().unwrap();
-    let mut service = CircuitBreakerLayer::new(circuit.clone()).layer(service_fn(|()| async { blow_up::<Answer>() }));
+    let mut service = CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly).layer(service_fn(|()| async { blow_up::<Answer>() }));
     assert!(unwinds(&mut service));
     assert_eq!(circuit.snapshot().tally, tally(1, 1, 0));
     assert!(unwinds(&mut service));
@@ -132,7 +133,7 @@ async fn a_panic_of_the_inner_future_is_a_failure() {
 #[tokio::test(start_paused = true)]
 async fn a_panic_of_the_inner_call_is_a_failure() {
     let circuit = two_strikes().build().unwrap();
-    let mut service = CircuitBreakerLayer::new(circuit.clone()).layer(service_fn(|()| blow_up::<Ready<Answer>>()));
+    let mut service = CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly).layer(service_fn(|()| blow_up::<Ready<Answer>>()));
     assert!(unwinds(&mut service));
     assert_eq!(circuit.snapshot().tally, tally(1, 1, 0));
     assert!(unwinds(&mut service));
@@ -143,8 +144,8 @@ async fn a_panic_of_the_inner_call_is_a_failure() {
 async fn a_panic_of_a_probe_takes_no_place_with_it() {
     let circuit = two_strikes().probes(2).build().unwrap();
     let mut in_the_future =
-        CircuitBreakerLayer::new(circuit.clone()).layer(service_fn(|()| async { blow_up::<Answer>() }));
-    let mut in_the_call = CircuitBreakerLayer::new(circuit.clone()).layer(service_fn(|()| blow_up::<Ready<Answer>>()));
+        CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly).layer(service_fn(|()| async { blow_up::<Answer>() }));
+    let mut in_the_call = CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly).layer(service_fn(|()| blow_up::<Ready<Answer>>()));
     trip_and_wait(&circuit).await;
     assert!(unwinds(&mut in_the_future));
     assert_eq!(circuit.snapshot().tally, tally(1, 1, 0));
@@ -159,7 +160,7 @@ async fn a_panic_of_a_probe_takes_no_place_with_it() {
 #[tokio::test(start_paused = true)]
 async fn a_panic_of_a_late_answer_is_dropped_like_any_other() {
     let circuit = two_strikes().build().unwrap();
-    let mut service = CircuitBreakerLayer::new(circuit.clone()).layer(service_fn(|()| async {
+    let mut service = CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly).layer(service_fn(|()| async {
         tokio::task::yield_now().await;
         blow_up::<Answer>()
     }));
@@ -175,7 +176,7 @@ async fn a_panic_of_a_late_answer_is_dropped_like_any_other() {
 async fn a_panic_of_the_classifier_gives_the_place_back() {
     let circuit = two_strikes().build().unwrap();
     let layer =
-        CircuitBreakerLayer::new(circuit.clone()).classify(|_: Result<&(), &Error<Infallible>>| blow_up::<Verdict>());
+        CircuitBreakerLayer::new(circuit.clone(), rules_fn(|_: Result<&(), &Error<Infallible>>| blow_up::<Verdict>()));
     let mut service = layer.layer(service_fn(|()| async { Answer::Ok(()) }));
     trip_and_wait(&circuit).await;
     for _ in 0..3 {
@@ -189,7 +190,7 @@ async fn a_panic_of_the_classifier_gives_the_place_back() {
 #[tokio::test(start_paused = true)]
 async fn an_answer_settles_the_call_and_dropping_the_future_later_adds_nothing() {
     let circuit = two_strikes().slow_calls(SECOND, 1.0).build().unwrap();
-    let mut service = CircuitBreakerLayer::new(circuit.clone()).layer(service_fn(|()| async { Answer::Ok(()) }));
+    let mut service = CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly).layer(service_fn(|()| async { Answer::Ok(()) }));
     {
         let mut response = pin!(service.ready().await.unwrap().call(()));
         let mut context = Context::from_waker(Waker::noop());

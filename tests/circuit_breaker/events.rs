@@ -85,7 +85,7 @@ fn event(from: &str, to: &str, ratios: Option<[&str; 2]>, calls: u64) -> Fields 
     let text = |text: &str| text.to_owned();
     let mut fields = vec![
         ("message", text("circuit changed state")),
-        ("name", text("callee")),
+        ("name", text("upstream")),
         ("from", text(from)),
         ("to", text(to)),
     ];
@@ -169,8 +169,8 @@ async fn every_switch_that_changes_the_state_is_an_event_and_no_other() {
     circuit.observe_only();
     circuit.observe_only();
     succeed(&circuit);
-    circuit.open_for(SECOND);
-    circuit.open_for(2 * SECOND);
+    circuit.force_open_for(SECOND);
+    circuit.force_open_for(2 * SECOND);
     circuit.force_open();
     circuit.force_open();
     circuit.reset();

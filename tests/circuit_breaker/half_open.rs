@@ -93,7 +93,7 @@ async fn the_last_probe_decides_when_nothing_was_certain_before() {
 
 #[tokio::test(start_paused = true)]
 async fn the_minimum_of_calls_does_not_hold_for_probes() {
-    let (circuit, probe) = half_open(Circuit::builder("callee").minimum_calls(20).probes(1)).await;
+    let (circuit, probe) = half_open(Circuit::builder("upstream").minimum_calls(20).probes(1)).await;
     probe.record(failure());
     assert_eq!(circuit.state(), State::Open);
 }

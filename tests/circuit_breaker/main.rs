@@ -1,6 +1,5 @@
 //! The circuit breaker from outside, with paused time: each test is named for one fact of it.
 
-mod asked;
 mod cancelled;
 mod closed;
 mod config;
@@ -11,6 +10,7 @@ mod helpers;
 mod late;
 mod open;
 mod service;
+mod siblings;
 mod subscribers;
 mod switches;
 
@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use tokio::time::advance;
 use windbreak::circuit_breaker::{CircuitBuilder, Permit, State};
+use windbreak::rules::ErrorsOnly;
 use windbreak::window::Tally;
 use windbreak::{Circuit, Rejection, Verdict};
 
@@ -26,7 +27,7 @@ use helpers::*;
 const NANOSECOND: Duration = Duration::from_nanos(1);
 
 fn tally(calls: u64, failures: u64, slow: u64) -> Tally {
-    Tally { calls, failures, slow }
+    Tally::new(calls, failures, slow)
 }
 
 fn just_before(duration: Duration) -> Duration {

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 use tower::{Layer, Service, ServiceExt, service_fn};
 use windbreak::bulkhead::BulkheadLayer;
 use windbreak::circuit_breaker::CircuitBreaker;
+use windbreak::rules::rules_fn;
 use windbreak::{CircuitBreakerLayer, Error, TimeoutLayer};
 
 use super::*;
@@ -57,13 +58,13 @@ impl Service<()> for Connection {
     }
 }
 
-fn guarded(circuit: &Circuit) -> (Rc<Callee>, CircuitBreaker<Connection>) {
+fn guarded(circuit: &Circuit) -> (Rc<Callee>, CircuitBreaker<Connection, ErrorsOnly>) {
     let callee = Rc::new(Callee::default());
     let connection = Connection { callee: Rc::clone(&callee), ready: false };
-    (callee, CircuitBreakerLayer::new(circuit.clone()).layer(connection))
+    (callee, CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly).layer(connection))
 }
 
-fn poll_ready(service: &mut CircuitBreaker<Connection>) -> Poll<Result<(), Error<&'static str>>> {
+fn poll_ready(service: &mut CircuitBreaker<Connection, ErrorsOnly>) -> Poll<Result<(), Error<&'static str>>> {
     service.poll_ready(&mut Context::from_waker(Waker::noop()))
 }
 
@@ -205,7 +206,7 @@ async fn a_clone_shares_the_circuit_and_not_the_readiness() {
 #[tokio::test(start_paused = true)]
 async fn all_services_of_a_layer_share_its_circuit() {
     let circuit = two_strikes().build().unwrap();
-    let layer = CircuitBreakerLayer::new(circuit.clone());
+    let layer = CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly);
     let failing = || service_fn(|()| ready(Answer::Err(Error::Service("failed"))));
     for mut service in [layer.layer(failing()), layer.clone().layer(failing())] {
         assert!(service.ready().await.unwrap().call(()).await.unwrap_err().service().is_some());
@@ -220,20 +221,20 @@ async fn the_default_classifier_counts_timeouts_and_not_what_windbreak_rejects()
     let hangs = service_fn(|()| std::future::pending::<Answer>());
 
     let timeout = TimeoutLayer::new(SECOND).layer(hangs);
-    let answer = CircuitBreakerLayer::new(circuit.clone()).layer(timeout).oneshot(()).await;
+    let answer = CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly).layer(timeout).oneshot(()).await;
     assert!(answer.unwrap_err().is_timeout());
     assert_eq!(circuit.snapshot().tally, tally(1, 1, 0));
 
     let bulkhead = BulkheadLayer::new(1).unwrap();
-    let mut full = CircuitBreakerLayer::new(circuit.clone()).layer(bulkhead.layer(hangs));
+    let mut full = CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly).layer(bulkhead.layer(hangs));
     let first = tokio::spawn(full.ready().await.unwrap().call(()));
     tokio::task::yield_now().await;
     assert!(full.ready().await.unwrap().call(()).await.unwrap_err().is_bulkhead_full());
 
     let other = two_strikes().build().unwrap();
     other.force_open();
-    let nested = CircuitBreakerLayer::new(other).layer(hangs);
-    let answer = CircuitBreakerLayer::new(circuit.clone()).layer(nested).oneshot(()).await;
+    let nested = CircuitBreakerLayer::new(other, ErrorsOnly).layer(hangs);
+    let answer = CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly).layer(nested).oneshot(()).await;
     assert!(answer.unwrap_err().is_circuit_open());
 
     assert_eq!(circuit.snapshot().tally, tally(1, 1, 0));
@@ -243,12 +244,15 @@ async fn the_default_classifier_counts_timeouts_and_not_what_windbreak_rejects()
 #[tokio::test(start_paused = true)]
 async fn a_classifier_of_ones_own_decides() {
     let circuit = two_strikes().count_window(4).build().unwrap();
-    let layer = CircuitBreakerLayer::new(circuit.clone()).classify(|result: Result<&u16, &Error<()>>| match result {
-        Ok(500..) => failure(),
-        Ok(400..500) => Verdict::Declined,
-        Ok(_) => Verdict::Success,
-        Err(_) => Verdict::Ignored,
-    });
+    let layer = CircuitBreakerLayer::new(
+        circuit.clone(),
+        rules_fn(|result: Result<&u16, &Error<()>>| match result {
+            Ok(500..) => failure(),
+            Ok(400..500) => Verdict::Declined,
+            Ok(_) => Verdict::Success,
+            Err(_) => Verdict::Ignored,
+        }),
+    );
     let mut service =
         layer.layer(service_fn(|status: u16| ready(if status == 0 { Err(Error::Service(())) } else { Ok(status) })));
     for status in [500, 404, 200, 0] {
@@ -260,7 +264,7 @@ async fn a_classifier_of_ones_own_decides() {
 #[tokio::test(start_paused = true)]
 async fn the_time_of_a_call_runs_from_the_call_to_the_answer() {
     let circuit = two_strikes().slow_calls(SECOND, 1.0).build().unwrap();
-    let layer = CircuitBreakerLayer::new(circuit.clone());
+    let layer = CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly);
     let mut service = layer.layer(service_fn(|duration: Duration| async move {
         tokio::time::sleep(duration).await;
         Ok::<_, Error<()>>(())
@@ -278,7 +282,7 @@ async fn the_time_of_a_call_runs_from_the_call_to_the_answer() {
 async fn the_wrapped_service_can_be_reached() {
     let circuit = two_strikes().build().unwrap();
     let (callee, mut service) = guarded(&circuit);
-    assert_eq!(service.circuit().name(), "callee");
+    assert_eq!(service.circuit().name(), "upstream");
     assert!(Rc::ptr_eq(&service.get_ref().callee, &callee));
     service.get_mut().ready = true;
     assert!(service.into_inner().ready);
