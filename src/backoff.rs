@@ -191,8 +191,8 @@ fn between(low: Duration, high: Duration, rng: &mut SmallRng) -> Duration {
 mod tests {
     use std::collections::HashSet;
 
-    use proptest::prelude::*;
     use super::*;
+    use proptest::prelude::*;
 
     fn rng() -> SmallRng {
         SmallRng::seed_from_u64(42)

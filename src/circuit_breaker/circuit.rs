@@ -71,9 +71,8 @@ impl Circuit {
     /// Its state and the calls behind it, from one moment.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        let (state, tally, cause) = self
-            .shared
-            .locked(|machine, step| (machine.state(), machine.tally(step), self.shared.causes.current()));
+        let (state, tally, cause) =
+            self.shared.locked(|machine, step| (machine.state(), machine.tally(step), self.shared.causes.current()));
         Snapshot { name: Arc::clone(&self.shared.name), state, tally, cause }
     }
 

@@ -65,12 +65,7 @@ pin_project! {
 
 impl<F, R> ResponseFuture<F, R> {
     #[inline(always)]
-    pub(super) const fn admitted(
-        inner: F,
-        breaker: Arc<Breaker<R>>,
-        ticket: Ticket,
-        started: Option<Instant>,
-    ) -> Self {
+    pub(super) const fn admitted(inner: F, breaker: Arc<Breaker<R>>, ticket: Ticket, started: Option<Instant>) -> Self {
         Self { state: State::Admitted { inner, breaker, ticket, started } }
     }
 
@@ -199,3 +194,6 @@ where
         polled.map(|(result, permit)| (result, permit.flatten()))
     }
 }
+
+#[cfg(test)]
+mod tests;

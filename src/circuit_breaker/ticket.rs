@@ -26,7 +26,8 @@ impl Refusal {
     /// `None` once there is no time left. More than 584 years are unknown.
     #[inline]
     pub(super) fn until(left: Duration) -> Option<Self> {
-        let nanos = left.as_secs().checked_mul(1_000_000_000).map(|nanos| nanos.saturating_add(left.subsec_nanos().into()));
+        let nanos =
+            left.as_secs().checked_mul(1_000_000_000).map(|nanos| nanos.saturating_add(left.subsec_nanos().into()));
         Self::for_nanos(nanos.unwrap_or(u64::MAX))
     }
 

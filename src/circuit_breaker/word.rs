@@ -110,7 +110,8 @@ impl Word {
         match self.0 & KIND {
             OPEN if self.0 >> UNTIL_SHIFT != NEVER => {
                 let elapsed = origin.elapsed();
-                let elapsed = elapsed.as_secs().saturating_mul(1_000_000_000).saturating_add(elapsed.subsec_nanos().into());
+                let elapsed =
+                    elapsed.as_secs().saturating_mul(1_000_000_000).saturating_add(elapsed.subsec_nanos().into());
                 Refusal::for_nanos((self.0 >> UNTIL_SHIFT).saturating_sub(elapsed))
             }
             OPEN | FORCED_OPEN => Some(Refusal::UNKNOWN),

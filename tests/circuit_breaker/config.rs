@@ -29,10 +29,7 @@ fn a_number_out_of_its_bounds_names_the_setter_the_value_and_the_bound() {
         (circuit().probes(0), "`probes` is 0; it must be from 1 to 1000"),
         (circuit().probes(1_001), "`probes` is 1001; it must be from 1 to 1000"),
         (circuit().count_window(65_537), "`count_window` is 65537; it must be from 1 to 65536"),
-        (
-            circuit().time_window_with_buckets(SECOND, 65_537),
-            "`buckets` is 65537; it must be from 1 to 65536",
-        ),
+        (circuit().time_window_with_buckets(SECOND, 65_537), "`buckets` is 65537; it must be from 1 to 65536"),
         (circuit().time_window(SECOND).minimum_calls(0), "`minimum_calls` is 0; it must be at least 1"),
         (circuit().abandoned_after(Duration::ZERO), "`abandoned_after` is 0ns; it must be longer than zero"),
         (circuit().recover_over(Duration::ZERO), "`recover_over` is 0ns; it must be longer than zero"),

@@ -1,6 +1,8 @@
 //! The circuit breaker from outside, with paused time: each test is named for one fact of it.
 
+mod bodies;
 mod cancelled;
+mod causes;
 mod closed;
 mod config;
 mod conformance;
@@ -9,10 +11,15 @@ mod half_open;
 mod helpers;
 mod late;
 mod open;
+mod pending;
+mod reconfigure;
+mod recovering;
 mod service;
 mod siblings;
+mod span;
 mod subscribers;
 mod switches;
+mod yields;
 
 use std::time::Duration;
 
