@@ -152,7 +152,7 @@ fn a_rejection_by_an_open_circuit_is_free() {
         if held {
             open.force_open();
         } else {
-            open.open_for(LIMIT);
+            open.force_open_for(LIMIT);
         }
         let mut stack = ServiceBuilder::new()
             .layer(RetryLayer::new(RetryPolicy::builder().build().unwrap(), ErrorsOnly))
