@@ -177,11 +177,12 @@ impl Circuit {
         CircuitBuilder { name: name.into(), settings: Settings::default() }
     }
 
-    /// Changes settings while the circuit is in use. `change` is given a builder with the settings as they are.
+    /// Changes settings while the circuit is in use. `change` is given a builder with the settings as they are, and may
+    /// also return a new one; its name is not used.
     ///
     /// The circuit keeps its state. Calls in the window are kept as far as the new window has room: a smaller count window
     /// keeps its last calls; a time window whose duration or number of buckets changes, or a window of another kind,
-    /// starts empty. A wait that is running is not changed; new numbers are judged by at the next outcome, and at once for
+    /// starts empty. A [`minimum_span`](CircuitBuilder::minimum_span) begins anew. A wait that is running is not changed; if `open_for` changes, the next wait is its first. New numbers are judged by at the next outcome, and at once for
     /// probes that have ended. Of two changes at the same time the later one wins.
     ///
     /// ```

@@ -258,8 +258,13 @@ impl Machine {
     /// Goes by other numbers from now on. `tracker` is an empty one of the new shape.
     pub(super) fn reconfigure(&mut self, settings: Arc<Settings>, tracker: Tracker, step: &mut Step) {
         self.catch_up(step);
+        if settings.open_for != self.settings.open_for {
+            self.waits = Waits::default();
+        }
         self.settings = settings;
         self.tracker.reshape(tracker);
+        // Puts the edges of a new time window in place.
+        self.tracker.tally(&mut step.now);
         step.freed = true;
         self.decide(step.now.get(), step);
     }

@@ -179,7 +179,7 @@ impl Shared {
     /// Takes back an admission that says nothing of the upstream.
     #[cold]
     fn release(&self, ticket: Ticket) {
-        if self.word().is_half_open() {
+        if self.may_be_probe(ticket) {
             self.locked(|machine, step| machine.release(ticket, step));
         }
     }
@@ -196,15 +196,21 @@ impl Shared {
             self.record_outcome(ticket, outcome, Some("abandoned".into()), now);
         } else if self.thresholds.is_slow(elapsed) {
             self.record_outcome(ticket, Outcome::new(false, true), None, now);
-        } else if self.word().is_half_open() {
+        } else if self.may_be_probe(ticket) {
             self.locked_at(now, |machine, step| machine.cancel(ticket, elapsed, step));
         }
+    }
+
+    /// Whether the call may be a probe that is in flight.
+    #[inline]
+    fn may_be_probe(&self, ticket: Ticket) -> bool {
+        ticket & PROBE != 0 && self.word().is_half_open()
     }
 
     /// A good head has come for this ticket; a body follows.
     #[inline]
     pub(super) fn note_head(&self, ticket: Ticket) {
-        if ticket & PROBE != 0 && self.word().is_half_open() {
+        if self.may_be_probe(ticket) {
             self.locked(|machine, step| machine.note_head(ticket, step));
         }
     }

@@ -97,10 +97,11 @@ impl Tracker {
     /// Takes the shape of `other`, which is empty, and keeps the calls as far as it has room for them: a count window
     /// keeps its last calls; a time window keeps them all if nothing of it changes, and otherwise none.
     pub(super) fn reshape(&mut self, other: Self) {
+        self.exceeded_since = None;
         match (&mut self.window, other.window) {
             (Window::Count(window), Window::Count(new)) => window.copy_into(new),
             (Window::Time(window), Window::Time(new)) if window.has_shape_of(&new) => {}
-            (_, new) => *self = Self { window: new, exceeded_since: None },
+            (window, new) => *window = new,
         }
     }
 }

@@ -286,7 +286,7 @@ async fn after_a_million_calls_nothing_is_lost() {
     assert_eq!((places.in_flight(), places.queued()), (0, 0));
 
     recover(&circuit, open_for).await;
-    circuit.open_for(Duration::ZERO);
+    circuit.force_open_for(Duration::ZERO);
     assert_eq!(acquire_all(&circuit).len(), PROBES);
     recover(&circuit, open_for).await;
 }
