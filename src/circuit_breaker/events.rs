@@ -21,8 +21,9 @@ macro_rules! changed {
 
 #[cold]
 pub(super) fn tell(name: &str, transition: &Transition) {
-    match transition.to {
-        State::Open => changed!(warn, name, transition),
-        _ => changed!(info, name, transition),
+    if transition.to == State::Open {
+        changed!(warn, name, transition);
+    } else {
+        changed!(info, name, transition);
     }
 }

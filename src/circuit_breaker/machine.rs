@@ -177,7 +177,7 @@ impl Machine {
     #[inline]
     pub(super) fn record(&mut self, ticket: Ticket, outcome: Outcome, cause: Option<Cause>, step: &mut Step) {
         self.catch_up(step);
-        match &mut self.phase {
+        match self.phase {
             Phase::Closed | Phase::Recovering(_) if ticket == self.ticket => {
                 self.note_cause(outcome, cause);
                 let (tally, opens) = self.tracker.judge(outcome, &self.settings, &mut step.now);
@@ -189,14 +189,17 @@ impl Machine {
             Phase::ObserveOnly if ticket == self.ticket => {
                 self.tracker.record(outcome, &mut step.now);
             }
-            Phase::HalfOpen(probes) => {
-                if probes.take(ticket) {
-                    probes.record(outcome);
-                    self.note_cause(outcome, cause);
-                    self.decide(step.now.get(), step);
-                }
-            }
+            Phase::HalfOpen(_) => self.record_probe(ticket, outcome, cause, step),
             _ => {}
+        }
+    }
+
+    fn record_probe(&mut self, ticket: Ticket, outcome: Outcome, cause: Option<Cause>, step: &mut Step) {
+        let Phase::HalfOpen(probes) = &mut self.phase else { return };
+        if probes.take(ticket) {
+            probes.record(outcome);
+            self.note_cause(outcome, cause);
+            self.decide(step.now.get(), step);
         }
     }
 

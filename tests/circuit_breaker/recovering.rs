@@ -5,7 +5,7 @@ use windbreak::backoff::{Backoff, Jitter};
 
 /// A circuit whose probe went well just now.
 async fn recovering(builder: CircuitBuilder) -> Circuit {
-    let circuit = builder.build().unwrap();
+    let circuit = builder.build().expect("valid");
     trip_and_wait(&circuit).await;
     succeed(&circuit);
     assert_eq!(circuit.state(), State::Recovering);
@@ -40,7 +40,7 @@ async fn a_rejection_in_recovery_knows_no_wait() {
     assert!(matches!(rejection, Rejection::CircuitOpen { retry_after: None, .. }));
 }
 
-async fn admitted_at_last(circuit: &Circuit) -> Permit {
+fn admitted_at_last(circuit: &Circuit) -> Permit {
     loop {
         if let Ok(permit) = circuit.acquire() {
             return permit;
@@ -54,7 +54,7 @@ async fn failures_in_recovery_open_it_again_and_for_longer() {
     let circuit = recovering(two_strikes().open_for(growing).recover_over(100 * SECOND)).await;
     for failures in [1, 2] {
         assert_eq!(circuit.state(), State::Recovering);
-        admitted_at_last(&circuit).await.record(failure());
+        admitted_at_last(&circuit).record(failure());
         assert_eq!(circuit.snapshot().tally, tally(failures, failures, 0));
     }
     assert_eq!(circuit.state(), State::Open);
@@ -64,7 +64,7 @@ async fn failures_in_recovery_open_it_again_and_for_longer() {
 #[tokio::test(start_paused = true)]
 async fn a_call_admitted_in_recovery_still_counts_once_it_is_closed() {
     let circuit = recovering(two_strikes().recover_over(SECOND)).await;
-    let calls = [admitted_at_last(&circuit).await, admitted_at_last(&circuit).await];
+    let calls = [admitted_at_last(&circuit), admitted_at_last(&circuit)];
     advance(SECOND).await;
     succeed(&circuit);
     assert_eq!((circuit.state(), circuit.snapshot().tally), (State::Closed, tally(1, 0, 0)));
@@ -98,7 +98,7 @@ async fn every_switch_ends_the_recovery() {
     ];
     for (switch, state) in switches {
         let circuit = recovering(two_strikes().recover_over(100 * SECOND)).await;
-        let late = admitted_at_last(&circuit).await;
+        let late = admitted_at_last(&circuit);
         switch(&circuit);
         late.record(failure());
         assert_eq!((circuit.state(), circuit.snapshot().tally), (state, tally(0, 0, 0)));

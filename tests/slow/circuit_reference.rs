@@ -248,7 +248,8 @@ impl Reference {
             Window::Count(calls) => count(self.recorded.iter().rev().take(calls)),
             // The clock is cut at fixed edges; a call counts while fewer edges than buckets lie between it and now.
             Window::Time { nanos, buckets } => {
-                let edges = |at: Duration| (at - self.edges_from).as_nanos() * buckets as u128 / u128::from(nanos);
+                let edges =
+                    |at: Duration| at.saturating_sub(self.edges_from).as_nanos() * buckets as u128 / u128::from(nanos);
                 count(self.recorded.iter().filter(|call| edges(self.now) - edges(call.at) < buckets as u128))
             }
         }
@@ -316,7 +317,7 @@ impl Reference {
         let since = run.map(|(at, _)| *at).min().expect("it is exceeded now");
         let last = self.recorded.last().expect("a call was recorded");
         let spans = self.rules.minimum_span.is_zero()
-            || ((last.failed || last.slow) && self.now - since >= self.rules.minimum_span);
+            || ((last.failed || last.slow) && self.now.saturating_sub(since) >= self.rules.minimum_span);
         if spans {
             self.saw(if self.state == State::Closed { "closed to open" } else { "recovering to open" });
             let wait = self.next_wait();
@@ -435,7 +436,7 @@ impl Reference {
 
     fn finish(&mut self, call: Call, end: End) {
         let Some(era) = call.era else { return };
-        let ran = self.now - call.began;
+        let ran = self.now.saturating_sub(call.began);
         let slow = call.timed && self.rules.slow.is_some_and(|(threshold, _)| ran > threshold);
         let abandoned = call.timed && self.rules.abandoned_after.is_some_and(|duration| ran >= duration);
         let failed = match end {
@@ -466,14 +467,12 @@ impl Reference {
             (State::HalfOpen, recorded, Some(probe)) => {
                 let Probe::Out { since } = self.probes[probe] else { return };
                 self.probes[probe] = recorded.map_or(Probe::GivenBack, Probe::Ended);
-                match recorded {
-                    Some(_) => self.judge_probes(self.now),
-                    None => {
-                        self.saw("probe gives its place back");
-                        if end == End::IsCancelled {
-                            self.add_cancelled(self.now - since);
-                        }
-                    }
+                if recorded.is_some() {
+                    return self.judge_probes(self.now);
+                }
+                self.saw("probe gives its place back");
+                if end == End::IsCancelled {
+                    self.add_cancelled(self.now.saturating_sub(since));
                 }
             }
             _ => {}

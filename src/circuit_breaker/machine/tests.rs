@@ -110,7 +110,7 @@ fn no_open_wait_is_shorter_than_half() {
             let mut longest = SECOND;
             for wait in waits(growing, seed) {
                 if jitter == Jitter::Decorrelated {
-                    longest = longest * 3;
+                    longest *= 3;
                 }
                 longest = longest.min(60 * SECOND);
                 assert!((longest / 2..=longest).contains(&wait), "{jitter:?}, seed {seed}: {wait:?} of {longest:?}");
