@@ -41,7 +41,8 @@ const POSITIVE: &str = "longer than zero";
 fn assert_names<T: Debug>(result: Result<T, InvalidConfig>, field: &str, value: &str, bound: &str) {
     let error = result.expect_err(field);
     assert_eq!((error.field(), error.value(), error.bound()), (field, value, bound));
-    assert_eq!(error.to_string(), format!("`{field}` is {value}; it must be {bound}"));
+    let subject = error.subject().map_or_else(String::new, |subject| format!("{subject}: "));
+    assert_eq!(error.to_string(), format!("{subject}`{field}` is {value}; it must be {bound}"));
 }
 
 fn circuit() -> CircuitBuilder {

@@ -174,7 +174,7 @@ where
         };
         Poll::Ready(match answer {
             Ok(()) => Ending::Success,
-            Err(Error::Service(())) => Ending::Failure,
+            Err(error) if error.service().is_some() => Ending::Failure,
             Err(error) if error.is_circuit_open() => Ending::CircuitOpen,
             Err(error) if error.is_bulkhead_full() => Ending::BulkheadFull,
             Err(error) => {
