@@ -3,58 +3,75 @@
 //! Written under the circuit's lock. The primitives are std's and not those of `sync`: a rejection that reads the words of
 //! two openings at once is no error, so that there is no order for a model checker to find.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::state::State;
-use super::step::Transition;
+use super::step::Step;
 
 /// How many different words a circuit keeps. Rules have a small set of them; whatever comes later is `_OTHER`.
 const MOST: usize = 16;
 
+/// Stands for no word. Every other number is a place, plus one.
+const NONE: u8 = 0;
+
 #[derive(Debug, Default)]
 pub(super) struct Causes {
-    /// The place of the present one, plus one; zero if there is none.
-    current: AtomicUsize,
-    /// Made when the circuit first opens, and then filled from the front.
+    /// The word for the last failure.
+    last: AtomicU8,
+    /// The word for the failure that opened the circuit.
+    current: AtomicU8,
+    /// Made at the first failure, and then filled from the front.
     words: OnceLock<Box<[OnceLock<Arc<str>>; MOST]>>,
 }
 
 impl Causes {
     pub(super) fn current(&self) -> Option<Arc<str>> {
         let place = self.current.load(Ordering::Relaxed).checked_sub(1)?;
-        self.words.get()?.get(place)?.get().map(Arc::clone)
+        self.words.get()?.get(usize::from(place))?.get().map(Arc::clone)
     }
 
-    /// Keeps the cause until the circuit has closed, or was switched.
-    pub(super) fn note(&self, transition: &Transition) {
-        let current = match (transition.to, &transition.cause) {
-            (State::HalfOpen, _) => return,
-            (State::Open, Some(cause)) => self.place_of(cause) + 1,
-            _ => 0,
-        };
-        self.current.store(current, Ordering::Relaxed);
+    /// Keeps what failed in this step. What opened the circuit is kept until it has closed, or was switched.
+    pub(super) fn note(&self, step: &Step) {
+        if let Some(failed) = &step.failed {
+            self.last.store(failed.as_deref().map_or(NONE, |word| self.number_of(word)), Ordering::Relaxed);
+        }
+        for transition in &step.transitions {
+            match transition.to {
+                State::HalfOpen => {}
+                State::Open if !transition.is_forced => {
+                    self.current.store(self.last.load(Ordering::Relaxed), Ordering::Relaxed);
+                }
+                _ => {
+                    self.last.store(NONE, Ordering::Relaxed);
+                    self.current.store(NONE, Ordering::Relaxed);
+                }
+            }
+        }
     }
 
-    fn place_of(&self, cause: &str) -> usize {
+    fn number_of(&self, failed: &str) -> u8 {
         let words = self.words.get_or_init(Box::default);
         let (last, others) = words.split_last().expect("there are some");
-        let is_it = |word: &OnceLock<Arc<str>>| &**word.get_or_init(|| cause.into()) == cause;
-        others.iter().position(is_it).unwrap_or_else(|| {
+        let is_it = |word: &OnceLock<Arc<str>>| &**word.get_or_init(|| failed.into()) == failed;
+        let place = others.iter().position(is_it).unwrap_or_else(|| {
             last.get_or_init(|| "_OTHER".into());
-            MOST - 1
-        })
+            others.len()
+        });
+        u8::try_from(place).map_or(NONE, |place| place + 1)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::circuit_breaker::step::{Now, Transition};
     use crate::window::Tally;
 
-    fn opened_by(cause: Option<&str>) -> Transition {
-        let cause = cause.map(|cause| cause.to_owned().into());
-        Transition { from: State::Closed, to: State::Open, tally: Tally::default(), cause }
+    fn step(failed: Option<&str>, from: State, to: State) -> Step {
+        let transition = Transition { from, to, tally: Tally::default(), is_forced: false };
+        let failed = failed.map(|failed| Some(failed.to_owned().into()));
+        Step { transitions: vec![transition], failed, ..Step::at(Now::default()) }
     }
 
     #[test]
@@ -62,15 +79,15 @@ mod tests {
         let causes = Causes::default();
         assert_eq!(causes.current(), None);
         for word in ["503", "timeout", "503"] {
-            causes.note(&opened_by(Some(word)));
+            causes.note(&step(Some(word), State::Closed, State::Open));
             assert_eq!(causes.current().as_deref(), Some(word));
-            causes.note(&Transition { from: State::Open, to: State::HalfOpen, ..opened_by(None) });
+            causes.note(&step(None, State::Open, State::HalfOpen));
             assert_eq!(causes.current().as_deref(), Some(word));
-            causes.note(&Transition { from: State::HalfOpen, to: State::Closed, ..opened_by(None) });
+            causes.note(&step(None, State::HalfOpen, State::Closed));
             assert_eq!(causes.current(), None);
         }
-        causes.note(&opened_by(None));
-        assert_eq!(causes.current(), None);
+        causes.note(&step(None, State::Closed, State::Open));
+        assert_eq!(causes.current(), None, "what failed before it closed is forgotten");
     }
 
     #[test]
@@ -78,7 +95,7 @@ mod tests {
         let causes = Causes::default();
         for number in 0..40 {
             let word = number.to_string();
-            causes.note(&opened_by(Some(&word)));
+            causes.note(&step(Some(&word), State::Closed, State::Open));
             assert_eq!(causes.current().as_deref(), Some(if number < 15 { &*word } else { "_OTHER" }));
         }
     }

@@ -3,7 +3,6 @@
 //! A plain struct without a lock. The time comes in, and the transitions go out, by a [`Step`]: they are told once no
 //! lock is held. Chance comes from a seed of its own.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,14 +14,11 @@ use super::probes::{Decision, Probes};
 use super::recovery::Recovery;
 use super::settings::Settings;
 use super::state::State;
-use super::step::{Step, Transition};
+use super::step::{Failed, Step, Transition};
 use super::ticket::{PROBE, Refusal, Ticket, UNSEEN};
 use super::tracker::Tracker;
 use crate::backoff::Waits;
 use crate::window::{Outcome, Tally};
-
-/// A short word for what failed. Borrowed, except where rules make it up.
-pub(super) type Cause = Cow<'static, str>;
 
 #[derive(Debug)]
 enum Phase {
@@ -35,7 +31,8 @@ enum Phase {
         /// The calls that opened the circuit.
         tally: Tally,
     },
-    HalfOpen(Probes),
+    /// Boxed, because it is the largest, and rare.
+    HalfOpen(Box<Probes>),
     Recovering(Recovery),
     ForcedOpen,
     ForcedClosed,
@@ -67,14 +64,12 @@ pub(super) struct Machine {
     waits: Waits,
     /// Where the next generator starts. A generator would be four times as large, and is seldom needed.
     seed: u64,
-    /// What the last failure was.
-    last_failure: Option<Cause>,
 }
 
 impl Machine {
     pub(super) fn new(settings: Arc<Settings>, tracker: Tracker, seed: u64) -> Self {
         let (phase, waits) = (Phase::Closed, Waits::default());
-        Self { settings, phase, ticket: 1, tracker, waits, seed, last_failure: None }
+        Self { settings, phase, ticket: 1, tracker, waits, seed }
     }
 
     pub(super) const fn settings(&self) -> &Arc<Settings> {
@@ -137,7 +132,7 @@ impl Machine {
         }
         if let Phase::Open { tally, .. } = self.phase {
             // Open -> HalfOpen: the wait is over.
-            self.enter(Phase::HalfOpen(Probes::default()), tally, step);
+            self.enter(Phase::HalfOpen(Box::default()), tally, step);
         }
         match &mut self.phase {
             Phase::ForcedClosed => Ok(UNSEEN),
@@ -175,11 +170,11 @@ impl Machine {
 
     /// Records how an admitted call ended, and in a word what failed. A ticket that is out of date changes nothing.
     #[inline]
-    pub(super) fn record(&mut self, ticket: Ticket, outcome: Outcome, cause: Option<Cause>, step: &mut Step) {
+    pub(super) fn record(&mut self, ticket: Ticket, outcome: Outcome, failed: Failed, step: &mut Step) {
         self.catch_up(step);
         match self.phase {
             Phase::Closed | Phase::Recovering(_) if ticket == self.ticket => {
-                self.note_cause(outcome, cause);
+                note_failure(outcome, failed, step);
                 let (tally, opens) = self.tracker.judge(outcome, &self.settings, &mut step.now);
                 // Closed, Recovering -> Open: too many failed or were slow.
                 if opens {
@@ -189,16 +184,16 @@ impl Machine {
             Phase::ObserveOnly if ticket == self.ticket => {
                 self.tracker.record(outcome, &mut step.now);
             }
-            Phase::HalfOpen(_) => self.record_probe(ticket, outcome, cause, step),
+            Phase::HalfOpen(_) => self.record_probe(ticket, outcome, failed, step),
             _ => {}
         }
     }
 
-    fn record_probe(&mut self, ticket: Ticket, outcome: Outcome, cause: Option<Cause>, step: &mut Step) {
+    fn record_probe(&mut self, ticket: Ticket, outcome: Outcome, failed: Failed, step: &mut Step) {
         let Phase::HalfOpen(probes) = &mut self.phase else { return };
         if probes.take(ticket) {
             probes.record(outcome);
-            self.note_cause(outcome, cause);
+            note_failure(outcome, failed, step);
             self.decide(step.now.get(), step);
         }
     }
@@ -221,7 +216,7 @@ impl Machine {
             if !probes.expire_cancelled(&self.settings) {
                 break;
             }
-            self.last_failure = Some("cancelled".into());
+            step.failed = Some(Some("cancelled".into()));
             self.decide(step.now.get(), step);
         }
     }
@@ -236,9 +231,8 @@ impl Machine {
 
     /// Opens for `wait`, whatever the calls say. Does not lengthen later waits.
     pub(super) fn force_open_for(&mut self, wait: Duration, step: &mut Step) {
-        let tally = self.tally(step);
-        self.last_failure = None;
-        self.open_for(wait, tally, step.now.get(), step);
+        let (tally, until) = (self.tally(step), step.now.get().checked_add(wait));
+        self.enter_as(Phase::Open { until, is_due: false, tally }, tally, true, step);
     }
 
     pub(super) fn force_open(&mut self, step: &mut Step) {
@@ -277,16 +271,7 @@ impl Machine {
         let tally = self.tally(step);
         self.tracker.clear();
         self.waits = Waits::default();
-        self.last_failure = None;
-        self.enter(phase, tally, step);
-    }
-
-    fn note_cause(&mut self, outcome: Outcome, cause: Option<Cause>) {
-        if outcome.failed {
-            self.last_failure = cause;
-        } else if outcome.slow {
-            self.last_failure = Some("slow".into());
-        }
+        self.enter_as(phase, tally, true, step);
     }
 
     #[cold]
@@ -294,10 +279,6 @@ impl Machine {
         let mut generator = self.generator();
         // Jitter may draw next to nothing, but to open and to be half-open are two steps.
         let wait = self.waits.next_of_open(&self.settings.open_for, &mut generator).max(Duration::from_nanos(1));
-        self.open_for(wait, tally, since, step);
-    }
-
-    fn open_for(&mut self, wait: Duration, tally: Tally, since: Instant, step: &mut Step) {
         self.enter(Phase::Open { until: since.checked_add(wait), is_due: false, tally }, tally, step);
     }
 
@@ -324,7 +305,7 @@ impl Machine {
         while let Phase::HalfOpen(probes) = &mut self.phase {
             let Some((end, failed)) = probes.expire(now, &self.settings) else { break };
             if failed {
-                self.last_failure = Some("probe_timeout".into());
+                step.failed = Some(Some("probe_timeout".into()));
             }
             self.decide(end, step);
         }
@@ -366,14 +347,25 @@ impl Machine {
     }
 
     fn enter(&mut self, phase: Phase, tally: Tally, step: &mut Step) {
+        self.enter_as(phase, tally, false, step);
+    }
+
+    fn enter_as(&mut self, phase: Phase, tally: Tally, is_forced: bool, step: &mut Step) {
         let from = self.state();
         self.phase = phase;
         self.ticket += 1;
         let to = self.state();
         if from != to {
-            let cause = self.last_failure.clone().filter(|_| to == State::Open);
-            step.transitions.push(Transition { from, to, tally, cause });
+            step.transitions.push(Transition { from, to, tally, is_forced });
         }
+    }
+}
+
+fn note_failure(outcome: Outcome, failed: Failed, step: &mut Step) {
+    if outcome.failed {
+        step.failed = Some(failed);
+    } else if outcome.slow {
+        step.failed = Some(Some("slow".into()));
     }
 }
 

@@ -13,9 +13,9 @@ use tokio::time::Instant;
 
 use super::causes::Causes;
 use super::events;
-use super::machine::{Cause, Machine};
+use super::machine::Machine;
 use super::settings::Settings;
-use super::step::{Now, Step};
+use super::step::{Failed, Now, Step};
 use super::thresholds::Thresholds;
 use super::ticket::{PROBE, Refusal, Ticket, UNSEEN};
 use super::tracker::Tracker;
@@ -132,7 +132,7 @@ impl Shared {
         ticket: Ticket,
         started: Option<Instant>,
         verdict: Verdict,
-        cause: impl FnOnce() -> Option<Cause>,
+        cause: impl FnOnce() -> Failed,
     ) {
         if ticket == UNSEEN {
             return;
@@ -156,7 +156,7 @@ impl Shared {
     }
 
     #[cold]
-    fn record_failure(&self, ticket: Ticket, started: Option<Instant>, cause: impl FnOnce() -> Option<Cause>) {
+    fn record_failure(&self, ticket: Ticket, started: Option<Instant>, cause: impl FnOnce() -> Failed) {
         let mut now = Now::default();
         let slow = self.is_slow(started, &mut now);
         self.record_outcome(ticket, Outcome::new(true, slow), cause(), now);
@@ -168,11 +168,11 @@ impl Shared {
         })
     }
 
-    fn record_outcome(&self, ticket: Ticket, outcome: Outcome, cause: Option<Cause>, now: Now) {
+    fn record_outcome(&self, ticket: Ticket, outcome: Outcome, failed: Failed, now: Now) {
         let word = self.word();
         let absorbed = outcome == Outcome::SUCCESS && word.absorbs_success(ticket);
         if !absorbed && word.may_count(ticket) {
-            self.locked_at(now, |machine, step| machine.record(ticket, outcome, cause, step));
+            self.locked_at(now, |machine, step| machine.record(ticket, outcome, failed, step));
         }
     }
 
@@ -243,8 +243,8 @@ impl Shared {
         let mut step = Step::at(now);
         let mut machine = self.machine.lock().unwrap_or_else(PoisonError::into_inner);
         let result = run(&mut machine, &mut step);
-        for transition in &step.transitions {
-            self.causes.note(transition);
+        if step.failed.is_some() || !step.transitions.is_empty() {
+            self.causes.note(&step);
         }
         self.word.store(Word::of(&machine, self.origin).0, Ordering::Relaxed);
         drop(machine);
@@ -260,7 +260,7 @@ impl Shared {
             self.publish(published, step.freed);
         }
         for transition in &step.transitions {
-            events::tell(&self.name, transition);
+            events::tell(&self.name, transition, self.causes.current().as_deref());
         }
     }
 

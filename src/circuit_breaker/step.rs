@@ -30,22 +30,27 @@ pub(super) struct Step {
     pub(super) now: Now,
     /// The changes of state that it made, in order. Probes that hang open the circuit, and its wait may be over too.
     pub(super) transitions: Vec<Transition>,
+    /// What the last failure in it was; `None` if nothing failed.
+    pub(super) failed: Option<Failed>,
     /// A probe left its place to another without ending half-open.
     pub(super) freed: bool,
 }
 
 impl Step {
     pub(super) const fn at(now: Now) -> Self {
-        Self { now, transitions: Vec::new(), freed: false }
+        Self { now, transitions: Vec::new(), failed: None, freed: false }
     }
 }
 
+/// A short word for what failed, where there is one. Borrowed, except where rules make it up.
+pub(super) type Failed = Option<Cow<'static, str>>;
+
 /// One change of state, and the calls that led to it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Transition {
     pub(super) from: State,
     pub(super) to: State,
     pub(super) tally: Tally,
-    /// What the last failure was, if failures or slow calls opened the circuit.
-    pub(super) cause: Option<Cow<'static, str>>,
+    /// An operator did it, and no call.
+    pub(super) is_forced: bool,
 }
