@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use rand::{Rng, RngExt as _};
+use rand::rngs::SmallRng;
+use rand::{Rng, RngExt as _, SeedableRng as _};
 
 use crate::config::{InvalidConfig, check_positive};
 
@@ -19,12 +20,8 @@ use crate::config::{InvalidConfig, check_positive};
 ///     .factor(2.0)
 ///     .max(Duration::from_secs(1))
 ///     .jitter(Jitter::None);
-/// let millis: Vec<_> = backoff.delays(rand::rngs::SmallRng::from_seed([7; 32]))?
-///     .map(|delay| delay.as_millis())
-///     .take(6)
-///     .collect();
+/// let millis: Vec<_> = backoff.delays(7)?.map(|delay| delay.as_millis()).take(6).collect();
 /// assert_eq!(millis, [100, 200, 400, 800, 1000, 1000]);
-/// # use rand::SeedableRng as _;
 /// # Ok::<(), windbreak::InvalidConfig>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -40,13 +37,14 @@ pub struct Backoff {
 /// The names are those of Marc Brooker's "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015), which
 /// compares them: `Full` makes the least work for a recovering service; `Equal` never returns at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Jitter {
     /// Anything from zero to the wait.
     #[default]
     Full,
     /// Half the wait, and anything from zero to the other half.
     Equal,
-    /// Anything from the minimum to three times the wait before, whatever the factor.
+    /// Anything from the minimum to three times the wait before, whatever the factor, cut at the maximum.
     Decorrelated,
     /// The wait itself.
     None,
@@ -83,19 +81,14 @@ impl Backoff {
         Self { jitter, ..self }
     }
 
-    /// The first wait, before jitter.
-    pub(crate) const fn first(&self) -> Duration {
-        self.min
-    }
-
-    /// The waits, one after the other, without end, drawn from `rng`.
+    /// The waits, one after the other, without end. The same seed gives the same waits.
     ///
     /// # Errors
     ///
     /// If the wait is zero, the factor is not finite or below 1, or the maximum is below the first wait.
-    pub fn delays<R: Rng>(self, rng: R) -> Result<Delays<R>, InvalidConfig> {
+    pub fn delays(self, seed: u64) -> Result<Delays, InvalidConfig> {
         self.validate_as("backoff")?;
-        Ok(Delays { waits: Waits::default(), backoff: self, rng })
+        Ok(Delays { waits: Waits::default(), backoff: self, rng: SmallRng::seed_from_u64(seed) })
     }
 
     /// Checks the numbers; `field` is the setter that was given the first wait.
@@ -119,13 +112,13 @@ impl From<Duration> for Backoff {
 
 /// The waits of a [`Backoff`]: an endless iterator, made by [`Backoff::delays`].
 #[derive(Debug, Clone)]
-pub struct Delays<R> {
+pub struct Delays {
     waits: Waits,
     backoff: Backoff,
-    rng: R,
+    rng: SmallRng,
 }
 
-impl<R: Rng> Iterator for Delays<R> {
+impl Iterator for Delays {
     type Item = Duration;
 
     fn next(&mut self) -> Option<Duration> {
@@ -147,18 +140,40 @@ impl Waits {
     }
 
     pub(crate) fn next<R: Rng + ?Sized>(&mut self, backoff: &Backoff, rng: &mut R) -> Duration {
+        let (low, high) = self.advance(backoff);
+        self.draw(backoff, low, high, rng)
+    }
+
+    /// The next wait of an open circuit, whose jitter never draws below half of the longest wait it could draw.
+    pub(crate) fn next_of_open<R: Rng + ?Sized>(&mut self, backoff: &Backoff, rng: &mut R) -> Duration {
+        let (low, high) = self.advance(backoff);
+        self.draw(backoff, low.max(high.min(backoff.max) / 2), high, rng)
+    }
+
+    /// Moves on, and returns the bounds to draw from. Above the maximum, the wait is cut afterwards.
+    fn advance(&mut self, backoff: &Backoff) -> (Duration, Duration) {
         let Backoff { min, max, factor, jitter } = *backoff;
         if jitter == Jitter::Decorrelated {
-            let upper = self.previous.max(min).saturating_mul(3).min(max);
-            self.previous = between(min, upper, rng);
-            return self.previous;
+            return (min, self.previous.max(min).saturating_mul(3));
         }
         self.previous = if self.previous.is_zero() { min } else { grow(self.previous, factor).min(max) };
+        let wait = self.previous;
         match jitter {
-            Jitter::Full => between(Duration::ZERO, self.previous, rng),
-            Jitter::Equal => between(self.previous / 2, self.previous, rng),
-            Jitter::Decorrelated | Jitter::None => self.previous,
+            Jitter::Full => (Duration::ZERO, wait),
+            Jitter::Equal => (wait / 2, wait),
+            Jitter::Decorrelated | Jitter::None => (wait, wait),
         }
+    }
+
+    fn draw<R: Rng + ?Sized>(&mut self, backoff: &Backoff, low: Duration, high: Duration, rng: &mut R) -> Duration {
+        if low == high && backoff.jitter == Jitter::None {
+            return low;
+        }
+        let wait = between(low, high, rng).min(backoff.max);
+        if backoff.jitter == Jitter::Decorrelated {
+            self.previous = wait;
+        }
+        wait
     }
 }
 
@@ -180,11 +195,8 @@ fn between<R: Rng + ?Sized>(low: Duration, high: Duration, rng: &mut R) -> Durat
 mod tests {
     use std::collections::HashSet;
 
-    use proptest::prelude::*;
-    use rand::SeedableRng as _;
-    use rand::rngs::SmallRng;
-
     use super::*;
+    use proptest::prelude::*;
 
     fn rng() -> SmallRng {
         SmallRng::seed_from_u64(42)
@@ -216,8 +228,8 @@ mod tests {
         ) {
             let (min, max) = (first.min(second), first.max(second));
             let backoff = Backoff::exponential(min).factor(factor).max(max).jitter(jitter);
-            let bare = backoff.jitter(Jitter::None).delays(rng()).unwrap();
-            let spread = backoff.delays(SmallRng::seed_from_u64(seed)).unwrap();
+            let bare = backoff.jitter(Jitter::None).delays(42).unwrap();
+            let spread = backoff.delays(seed).unwrap();
             for (delay, bare) in spread.zip(bare).take(60) {
                 prop_assert!(delay <= max);
                 prop_assert!(bare >= min && bare <= max);
@@ -235,7 +247,7 @@ mod tests {
         fn waits_grow_by_the_factor(min in 1_u64..1_000_000, factor in 1.0_f64..4.0) {
             let min = Duration::from_micros(min);
             let max = Duration::from_secs(100_000_000);
-            let delays = Backoff::exponential(min).factor(factor).max(max).jitter(Jitter::None).delays(rng()).unwrap();
+            let delays = Backoff::exponential(min).factor(factor).max(max).jitter(Jitter::None).delays(42).unwrap();
             for (n, delay) in (0..20).zip(delays) {
                 let expected = (min.as_secs_f64() * factor.powi(n)).min(max.as_secs_f64());
                 // Half a nanosecond a step from rounding, which then grows with the rest.
@@ -275,35 +287,50 @@ mod tests {
         let backoff = Backoff::exponential(millis(10)).jitter(Jitter::Decorrelated);
         let mut previous = millis(10);
         let mut highest = 0.0_f64;
-        for delay in backoff.max(Duration::from_secs(3600)).delays(rng()).unwrap().take(2_000) {
+        for delay in backoff.max(Duration::from_secs(3600)).delays(42).unwrap().take(2_000) {
             let upper = (previous * 3).min(Duration::from_secs(3600));
-            assert!(delay >= millis(10) && delay <= upper);
+            assert!(delay >= millis(10) && delay <= upper, "{delay:?}");
             highest = highest.max(delay.as_secs_f64() / upper.as_secs_f64());
             previous = delay;
         }
         assert!(highest > 0.95);
     }
 
+    /// As the article has it: `min(cap, random_between(base, previous * 3))`. After a wait at the cap two in three are at
+    /// the cap again, and the mean is five sixths of it; drawing below the cap instead would give a half.
+    #[test]
+    fn decorrelated_waits_are_cut_at_the_cap() {
+        let cap = Duration::from_secs(15);
+        let backoff = Backoff::exponential(millis(100)).max(cap).jitter(Jitter::Decorrelated);
+        let waits: Vec<_> = backoff.delays(42).unwrap().take(50_000).collect();
+        let after: Vec<_> = waits.windows(2).filter(|pair| pair[0] == cap).map(|pair| pair[1].as_secs_f64()).collect();
+        let count = |number: usize| f64::from(u32::try_from(number).unwrap());
+        let at_the_cap = count(after.iter().filter(|wait| **wait >= 15.0).count()) / count(after.len());
+        assert!((at_the_cap - 2.0 / 3.0).abs() < 0.02, "{at_the_cap}");
+        let mean = after.iter().sum::<f64>() / count(after.len());
+        assert!((mean - 12.5).abs() < 0.2, "{mean}");
+    }
+
     #[test]
     fn the_same_seed_gives_the_same_waits() {
         let backoff = Backoff::exponential(millis(100));
-        let first: Vec<_> = backoff.delays(rng()).unwrap().take(50).collect();
-        let again: Vec<_> = backoff.delays(rng()).unwrap().take(50).collect();
-        let other: Vec<_> = backoff.delays(SmallRng::seed_from_u64(43)).unwrap().take(50).collect();
+        let first: Vec<_> = backoff.delays(42).unwrap().take(50).collect();
+        let again: Vec<_> = backoff.delays(42).unwrap().take(50).collect();
+        let other: Vec<_> = backoff.delays(43).unwrap().take(50).collect();
         assert_eq!(first, again);
         assert_ne!(first, other);
     }
 
     #[test]
     fn a_plain_duration_neither_grows_nor_varies() {
-        let delays: Vec<_> = Backoff::from(millis(30)).delays(rng()).unwrap().take(3).collect();
+        let delays: Vec<_> = Backoff::from(millis(30)).delays(42).unwrap().take(3).collect();
         assert_eq!(delays, [millis(30); 3]);
     }
 
     #[test]
     fn a_backoff_that_contradicts_itself_is_an_error() {
         let second = Duration::from_secs(1);
-        let error = |backoff: Backoff| backoff.delays(rng()).unwrap_err().to_string();
+        let error = |backoff: Backoff| backoff.delays(42).unwrap_err().to_string();
         assert_eq!(error(Backoff::exponential(Duration::ZERO)), "`backoff` is 0ns; it must be longer than zero");
         for factor in [0.99, 0.0, -1.0, f64::NAN, f64::INFINITY] {
             let expected = format!("`factor` is {factor:?}; it must be finite and at least 1");

@@ -6,8 +6,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use hyper::header::HeaderValue;
-use rand::SeedableRng as _;
-use rand::rngs::SmallRng;
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Request, Response};
 use tower::{Service, ServiceBuilder};
@@ -97,9 +95,9 @@ pub(crate) fn retrying(
     let seeds = Arc::new(AtomicU64::new(seed));
     Ok(tower::service_fn(move |request: Request| {
         let client = client.clone();
-        let rng = SmallRng::seed_from_u64(seeds.fetch_add(1, Ordering::Relaxed));
+        let seed = seeds.fetch_add(1, Ordering::Relaxed);
         async move {
-            let mut pauses = PAUSES.delays(rng).into_iter().flatten().take(RETRIES);
+            let mut pauses = PAUSES.delays(seed).into_iter().flatten().take(RETRIES);
             loop {
                 // A GET has no body, and can always be copied.
                 let Some(copy) = request.try_clone() else { return client.execute(request).await };

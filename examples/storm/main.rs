@@ -108,10 +108,10 @@ async fn run(options: &Options) -> Result<Storm, Box<dyn StdError>> {
 /// Every state of the circuit, and since when.
 async fn watch(script: Script, circuit: &Circuit) -> Vec<(Duration, State)> {
     let mut states = circuit.subscribe();
-    let mut seen = vec![(Duration::ZERO, *states.borrow_and_update())];
+    let mut seen = vec![(Duration::ZERO, states.state())];
     loop {
         tokio::select! {
-            _ = states.changed() => seen.push((script.now(), *states.borrow_and_update())),
+            Some(state) = states.changed() => seen.push((script.now(), state)),
             () = script.sleep_until(script.length()) => return seen,
         }
     }

@@ -166,9 +166,17 @@ pub mod watch {
 
     use super::Mutex;
 
+    #[derive(Debug)]
     pub struct Sender<T>(Arc<Mutex<T>>);
 
+    #[derive(Debug)]
     pub struct Receiver<T>(Arc<Mutex<T>>);
+
+    impl<T> Clone for Receiver<T> {
+        fn clone(&self) -> Self {
+            Self(Arc::clone(&self.0))
+        }
+    }
 
     impl<T> Sender<T> {
         pub fn new(value: T) -> Self {
@@ -187,6 +195,19 @@ pub mod watch {
     impl<T> Receiver<T> {
         pub fn borrow(&self) -> impl Deref<Target = T> {
             self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        }
+
+        pub fn borrow_and_update(&mut self) -> impl Deref<Target = T> {
+            self.borrow()
+        }
+
+        /// Nobody is woken.
+        ///
+        /// # Errors
+        ///
+        /// None.
+        pub async fn changed(&mut self) -> Result<(), tokio_itself::sync::watch::error::RecvError> {
+            std::future::pending().await
         }
     }
 }

@@ -1,27 +1,44 @@
-use std::pin::Pin;
+use std::mem;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use pin_project_lite::pin_project;
+use tokio::task::consume_budget;
+use tokio::time::Instant;
 
+use super::breaker::Breaker;
 use super::permit::Permit;
-use super::service::Shared;
-use crate::error::{Rejectable, Rejection};
+use super::ticket::{Refusal, Ticket, UNSEEN};
+use crate::deadline::measure_waits;
+use crate::error::Rejectable;
 use crate::rules::{Classify, Verdict};
-use crate::until_body_end::{Guard, Hold, Sealed};
+use crate::until_body_end::{Hold, Sealed};
 
 pin_project! {
     /// The response of a [`CircuitBreaker`](super::CircuitBreaker).
     ///
+    /// A rejection uses up some of the cooperative budget of a tokio task, so that a loop on an open circuit lets other
+    /// tasks run.
+    ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it gives its admission back, and counts for nothing unless slow calls are judged
-    /// and it already was one.
+    /// Dropped before it is ready, it gives its admission back: see [`Permit`].
     #[derive(Debug)]
     #[must_use = "futures do nothing unless you `.await` or poll them"]
     pub struct ResponseFuture<F, R> {
         #[pin]
         state: State<F, R>,
+    }
+
+    impl<F, R> PinnedDrop for ResponseFuture<F, R> {
+        #[inline]
+        fn drop(this: Pin<&mut Self>) {
+            if this.is_in_flight() {
+                this.cancel();
+            }
+        }
     }
 }
 
@@ -32,27 +49,102 @@ pin_project! {
         Admitted {
             #[pin]
             inner: F,
-            permit: Option<Permit>,
-            shared: Arc<Shared<R>>,
+            breaker: Arc<Breaker<R>>,
+            ticket: Ticket,
+            // Read only where the time counts. What our own layers made the call wait moves it on.
+            started: Option<Instant>,
         },
+        // Whole words, like the rest of an admission: otherwise the two are told apart byte by byte.
         Rejected {
-            rejection: Option<Rejection>,
+            breaker: Arc<Breaker<R>>,
+            refusal: Option<Refusal>,
         },
+        Cancelled,
     }
 }
 
 impl<F, R> ResponseFuture<F, R> {
-    /// Makes the inner future; that it panics counts as a failure.
-    #[inline]
-    pub(super) fn admitted(permit: Permit, shared: Arc<Shared<R>>, call: impl FnOnce() -> F) -> Self {
-        let mut permit = Some(permit);
-        let inner = fail_on_unwind(&mut permit, call);
-        Self { state: State::Admitted { inner, permit, shared } }
+    #[inline(always)]
+    pub(super) const fn admitted(inner: F, breaker: Arc<Breaker<R>>, ticket: Ticket, started: Option<Instant>) -> Self {
+        Self { state: State::Admitted { inner, breaker, ticket, started } }
     }
 
+    #[inline(always)]
+    pub(super) const fn rejected(breaker: Arc<Breaker<R>>, refusal: Refusal) -> Self {
+        Self { state: State::Rejected { breaker, refusal: Some(refusal) } }
+    }
+
+    #[inline]
+    const fn is_in_flight(&self) -> bool {
+        matches!(self.state, State::Admitted { ticket, .. } if ticket != UNSEEN)
+    }
+
+    /// Drops the inner future, which may say that the call was still waiting in a queue of ours, and then gives the
+    /// admission back.
     #[cold]
-    pub(super) const fn rejected(rejection: Rejection) -> Self {
-        Self { state: State::Rejected { rejection: Some(rejection) } }
+    fn cancel(self: Pin<&mut Self>) {
+        let mut state = self.project().state;
+        let StateProj::Admitted { breaker, ticket, started, .. } = state.as_mut().project() else { return };
+        let shared = Arc::clone(breaker.circuit.shared());
+        // Gives the admission back, also if the drop panics.
+        let mut permit = Permit::new(shared, mem::replace(ticket, UNSEEN), *started);
+        let ((), waited) = measure_waits(|| state.set(State::Cancelled));
+        permit.exclude(waited);
+    }
+
+    /// Polls the inner future, and passes what it results in to `end`, with its admission.
+    #[inline(always)]
+    fn poll_inner<T, E, H>(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        end: impl FnOnce(&Breaker<R>, Ticket, Option<Instant>, Result<&T, &E>) -> H,
+    ) -> Poll<(Result<T, E>, Option<H>)>
+    where
+        F: Future<Output = Result<T, E>>,
+        E: Rejectable,
+    {
+        match self.project().state.project() {
+            StateProj::Admitted { inner, breaker, ticket, started } => {
+                let in_flight = InFlight { breaker, ticket, started: *started };
+                let (polled, waited) =
+                    if started.is_some() { poll_and_measure(inner, cx) } else { (inner.poll(cx), Duration::ZERO) };
+                mem::forget(in_flight);
+                if let Some(started) = started {
+                    *started = started.checked_add(waited).unwrap_or(*started);
+                }
+                let result = ready!(polled);
+                // Should the rules panic, they say nothing of the upstream: the call is cancelled.
+                let held = end(breaker, *ticket, *started, result.as_ref());
+                *ticket = UNSEEN;
+                Poll::Ready((result, Some(held)))
+            }
+            StateProj::Rejected { breaker, refusal } => {
+                ready!(pin!(consume_budget()).poll(cx));
+                let refusal = refusal.take().expect("polled after it was ready");
+                Poll::Ready((Err(breaker.circuit.shared().rejection(refusal).into()), None))
+            }
+            StateProj::Cancelled => unreachable!("it is being dropped"),
+        }
+    }
+}
+
+#[inline(never)]
+fn poll_and_measure<F: Future>(inner: Pin<&mut F>, cx: &mut Context<'_>) -> (Poll<F::Output>, Duration) {
+    measure_waits(|| inner.poll(cx))
+}
+
+/// A call whose inner future is polled. Dropped, which only a panic does, it has failed.
+struct InFlight<'a, R> {
+    breaker: &'a Breaker<R>,
+    ticket: &'a mut Ticket,
+    started: Option<Instant>,
+}
+
+impl<R> Drop for InFlight<'_, R> {
+    #[cold]
+    fn drop(&mut self) {
+        let ticket = mem::replace(self.ticket, UNSEEN);
+        self.breaker.circuit.shared().record(ticket, self.started, Verdict::UNKNOWN, || Some("panic".into()));
     }
 }
 
@@ -64,13 +156,14 @@ where
 {
     type Output = Result<T, E>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let (result, permit) = ready!(self.poll_hold(cx));
-        if let Some(permit) = permit {
-            permit.complete();
-        }
-        Poll::Ready(result)
+        let polled = self.poll_inner(cx, |breaker, ticket, started, result| {
+            let verdict = breaker.rules.classify(result);
+            let cause = || Some(breaker.rules.error_type(result));
+            breaker.circuit.shared().record(ticket, started, verdict, cause);
+        });
+        polled.map(|(result, _)| result)
     }
 }
 
@@ -86,40 +179,21 @@ where
 
     #[inline]
     fn poll_hold(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<(Self::Output, Option<Permit>)> {
-        match self.project().state.project() {
-            StateProj::Admitted { inner, permit, shared } => {
-                let result = ready!(fail_on_unwind(permit, || inner.poll(cx)));
-                let verdict = shared.rules.classify(result.as_ref());
-                let bad = result.is_err() || matches!(verdict, Verdict::Failure(_) | Verdict::Ignored);
-                if let Some(permit) = permit.as_mut().filter(|_| bad) {
-                    // No body can make it any better.
-                    permit.settle(verdict);
-                }
-                Poll::Ready((result, permit.take()))
+        let polled = self.poll_inner(cx, |breaker, ticket, started, result| {
+            let shared = breaker.circuit.shared();
+            let verdict = breaker.rules.classify(result);
+            if result.is_err() || matches!(verdict, Verdict::Failure(_) | Verdict::Ignored) {
+                // No body can make it any better.
+                let cause = || Some(breaker.rules.error_type(result));
+                shared.record(ticket, started, verdict, cause);
+                return None;
             }
-            StateProj::Rejected { rejection } => {
-                let rejection = rejection.take().expect("polled after it was ready");
-                Poll::Ready((Err(rejection.into()), None))
-            }
-        }
+            shared.note_head(ticket);
+            Some(Permit::new(Arc::clone(shared), ticket, started))
+        });
+        polled.map(|(result, permit)| (result, permit.flatten()))
     }
 }
 
-/// Runs the upstream's code; if it panics, the call is recorded as failed.
-#[inline]
-fn fail_on_unwind<R>(permit: &mut Option<Permit>, run: impl FnOnce() -> R) -> R {
-    struct Guard<'a>(&'a mut Option<Permit>);
-
-    impl Drop for Guard<'_> {
-        fn drop(&mut self) {
-            if let Some(permit) = self.0 {
-                permit.settle(Verdict::UNKNOWN);
-            }
-        }
-    }
-
-    let guard = Guard(permit);
-    let result = run();
-    std::mem::forget(guard);
-    result
-}
+#[cfg(test)]
+mod tests;

@@ -2,34 +2,51 @@ use std::sync::Arc;
 
 use tower_layer::Layer;
 
+use super::breaker::Breaker;
 use super::circuit::Circuit;
-use super::service::{CircuitBreaker, Shared};
+use super::service::CircuitBreaker;
 
 /// Guards a service with a [`Circuit`].
 ///
 /// All services made from a layer, or from a clone of it, share its circuit.
 #[derive(Debug)]
 pub struct CircuitBreakerLayer<R> {
-    shared: Arc<Shared<R>>,
+    breaker: Arc<Breaker<R>>,
+    pending_while_open: bool,
 }
 
 impl<R> CircuitBreakerLayer<R> {
     /// Guards with `circuit`. `rules` judge the results: [`ErrorsOnly`](crate::rules::ErrorsOnly), `Http`, or your own.
     #[must_use]
     pub fn new(circuit: Circuit, rules: R) -> Self {
-        Self { shared: Arc::new(Shared { circuit, rules }) }
+        Self { breaker: Arc::new(Breaker { circuit, rules }), pending_while_open: false }
+    }
+
+    /// Makes `poll_ready` pending while the circuit is open, or all its probes are in flight, instead of ready with a call
+    /// that is rejected. The default is ready.
+    ///
+    /// For a load balancer above, which then takes another endpoint. The task is woken when the open wait is over, when
+    /// the circuit changes its state, and when a probe leaves its place to another. A call is still rejected if the circuit
+    /// opens after `poll_ready`, or if others take the places of the probes first.
+    ///
+    /// # Panics
+    ///
+    /// `poll_ready` panics while the circuit is open if there is no tokio runtime with its timer enabled.
+    #[must_use]
+    pub fn pending_while_open(self) -> Self {
+        Self { pending_while_open: true, ..self }
     }
 
     /// The circuit.
     #[must_use]
     pub fn circuit(&self) -> &Circuit {
-        &self.shared.circuit
+        &self.breaker.circuit
     }
 }
 
 impl<R> Clone for CircuitBreakerLayer<R> {
     fn clone(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared) }
+        Self { breaker: Arc::clone(&self.breaker), pending_while_open: self.pending_while_open }
     }
 }
 
@@ -37,6 +54,6 @@ impl<S, R> Layer<S> for CircuitBreakerLayer<R> {
     type Service = CircuitBreaker<S, R>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        CircuitBreaker::new(inner, Arc::clone(&self.shared))
+        CircuitBreaker::new(inner, Arc::clone(&self.breaker), self.pending_while_open)
     }
 }

@@ -1,82 +1,57 @@
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::circuit::Shared;
-use super::state::{Now, Ticket, UNSEEN};
-use crate::deadline::report_refusing;
+use super::shared::Shared;
+use super::ticket::{Ticket, UNSEEN};
 use crate::rules::Verdict;
 use crate::until_body_end::{Guard, Sealed};
-use crate::window::Outcome;
 
-/// Leave to make one call, given by [`Circuit::acquire`](super::Circuit::acquire).
+/// Permission to make one call, given by [`Circuit::acquire`](super::Circuit::acquire).
 ///
-/// Say how the call went with [`record`](Self::record). A permit that is dropped instead is a call that was
-/// cancelled: it is given back and counts for nothing, unless slow calls are judged and it already was one.
+/// Say how the call ended with [`record`](Self::record). A permit that is dropped instead is a call that was cancelled.
+/// It is given back and nothing is recorded, except that
+///
+/// - with [`abandoned_after`](super::CircuitBuilder::abandoned_after), a call that ran for that long has failed;
+/// - with [`slow_calls`](super::CircuitBuilder::slow_calls), a call that already was slow is recorded as slow;
+/// - the time of cancelled probes adds up: each full
+///   [`probe_timeout`](super::CircuitBuilder::probe_timeout) of it is one failed probe.
 #[must_use = "a permit that is dropped is a call that was cancelled"]
 pub struct Permit {
-    circuit: Arc<Shared>,
+    shared: Arc<Shared>,
     ticket: Ticket,
-    /// Read only where slow calls are judged.
+    /// Read only where the time counts. Time to exclude moves it on.
     started: Option<Instant>,
 }
 
 impl Permit {
     #[inline]
-    pub(super) fn new(circuit: Arc<Shared>, ticket: Ticket) -> Self {
-        let started = circuit.slow_after().map(|_| Instant::now());
-        Self { circuit, ticket, started }
+    pub(super) const fn new(shared: Arc<Shared>, ticket: Ticket, started: Option<Instant>) -> Self {
+        Self { shared, ticket, started }
     }
 
-    /// Records how the call went, and how long it took since the permit was given.
+    /// Records how the call ended, and how long it took since the permit was given.
+    ///
+    /// A failure is recorded without a [cause](crate::Rejection::CircuitOpen); to give one, use
+    /// [`record_failure`](Self::record_failure).
     pub fn record(mut self, verdict: Verdict) {
-        self.settle(verdict);
-    }
-
-    /// Settles it in place. After that it is a permit for which nothing is recorded.
-    #[inline(never)]
-    pub(super) fn settle(&mut self, verdict: Verdict) {
         let ticket = std::mem::replace(&mut self.ticket, UNSEEN);
-        if ticket == UNSEEN {
-            return;
-        }
-        let mut now = Now::default();
-        let (failed, retry_after) = match verdict {
-            Verdict::Success | Verdict::Declined | Verdict::Throttled { .. } | Verdict::InProgress { .. } => {
-                (false, None)
-            }
-            Verdict::Failure(failure) => (true, failure.retry_after),
-            Verdict::Ignored => return self.circuit.give_back(ticket),
-        };
-        let outcome = Outcome { failed, slow: self.is_slow(&mut now) };
-        match retry_after {
-            Some(wait) if !wait.is_zero() => self.circuit.record_and_open(ticket, outcome, wait, now),
-            _ => self.circuit.record(ticket, outcome, now),
-        }
-        if failed {
-            // A retry above need not pause for a rejection.
-            self.circuit.refusing_for().into_iter().for_each(report_refusing);
-        }
+        self.shared.record(ticket, self.started, verdict, || None);
     }
 
-    #[inline]
-    fn is_slow(&self, now: &mut Now) -> bool {
-        match (self.started, self.circuit.slow_after()) {
-            (Some(started), Some(threshold)) => now.get().saturating_duration_since(started) > threshold,
-            _ => false,
-        }
+    /// Records that the call failed, and in a short word what: `timeout`, `503`. Rejections of the open circuit repeat
+    /// it. Use a small set of words: a circuit keeps 15 different ones, later ones become `_OTHER`.
+    pub fn record_failure(mut self, cause: impl Into<std::borrow::Cow<'static, str>>) {
+        let ticket = std::mem::replace(&mut self.ticket, UNSEEN);
+        self.shared.record(ticket, self.started, Verdict::UNKNOWN, || Some(cause.into()));
     }
 
-    #[cold]
-    fn cancel(&mut self, ticket: Ticket) {
-        let mut now = Now::default();
-        if self.is_slow(&mut now) {
-            // Otherwise a timeout outside the breaker would hide a callee that hangs.
-            self.circuit.record(ticket, Outcome { failed: false, slow: true }, now);
-        } else {
-            self.circuit.give_back(ticket);
-        }
+    /// Excludes time in which the call did not wait for the upstream, such as in a queue of yours: it does not make the
+    /// call slow.
+    pub fn exclude(&mut self, waited: Duration) {
+        self.started = self.started.map(|started| started.checked_add(waited).unwrap_or(started));
     }
 }
 
@@ -84,7 +59,7 @@ impl Drop for Permit {
     #[inline]
     fn drop(&mut self) {
         if self.ticket != UNSEEN {
-            self.cancel(self.ticket);
+            self.shared.cancel(self.ticket, self.started);
         }
     }
 }
@@ -94,16 +69,16 @@ impl Sealed for Permit {}
 /// A head that was good has been judged; all that can follow is that the body breaks off.
 impl Guard for Permit {
     #[inline]
-    fn complete(mut self) {
-        if self.started.is_none() && self.circuit.absorbs_success(self.ticket) {
-            self.ticket = UNSEEN;
-        } else {
-            self.settle(Verdict::Success);
-        }
+    fn complete(self) {
+        self.record(Verdict::Success);
     }
 
-    fn fail(mut self) {
-        self.settle(Verdict::UNKNOWN);
+    fn fail(self) {
+        self.record_failure("body");
+    }
+
+    fn exclude(&mut self, unread: Duration) {
+        Self::exclude(self, unread);
     }
 }
 

@@ -1,14 +1,17 @@
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker, ready};
 
 use tower_service::Service;
 
+use super::admission::Admission;
+use super::breaker::Breaker;
 use super::circuit::Circuit;
 use super::future::ResponseFuture;
-use super::state::Refusal;
+use super::ticket::Refusal;
+use super::wait::Wait;
 use crate::error::Rejectable;
 use crate::macros::service_accessors;
-use crate::rules::Classify;
+use crate::rules::{Classify, Verdict};
 
 /// A service behind a [`Circuit`]. Made by [`CircuitBreakerLayer`](super::CircuitBreakerLayer).
 ///
@@ -16,27 +19,22 @@ use crate::rules::Classify;
 #[derive(Debug)]
 pub struct CircuitBreaker<S, R> {
     inner: S,
-    shared: Arc<Shared<R>>,
-    /// `poll_ready` found the circuit open and did not ask the inner service, so `call` must not call it.
-    refusal: Option<Refusal>,
-}
-
-/// What all services of a layer have in common.
-#[derive(Debug)]
-pub(super) struct Shared<R> {
-    pub(super) circuit: Circuit,
-    pub(super) rules: R,
+    breaker: Arc<Breaker<R>>,
+    pending_while_open: bool,
+    /// `poll_ready` did not ask the inner service, because the circuit is open.
+    unasked: bool,
+    wait: Option<Wait>,
 }
 
 impl<S, R> CircuitBreaker<S, R> {
-    pub(super) const fn new(inner: S, shared: Arc<Shared<R>>) -> Self {
-        Self { inner, shared, refusal: None }
+    pub(super) const fn new(inner: S, breaker: Arc<Breaker<R>>, pending_while_open: bool) -> Self {
+        Self { inner, breaker, pending_while_open, unasked: false, wait: None }
     }
 
     /// The circuit.
     #[must_use]
     pub fn circuit(&self) -> &Circuit {
-        &self.shared.circuit
+        &self.breaker.circuit
     }
 }
 
@@ -45,7 +43,89 @@ service_accessors!(CircuitBreaker<S, R>);
 /// A clone starts unpolled.
 impl<S: Clone, R> Clone for CircuitBreaker<S, R> {
     fn clone(&self) -> Self {
-        Self::new(self.inner.clone(), Arc::clone(&self.shared))
+        Self::new(self.inner.clone(), Arc::clone(&self.breaker), self.pending_while_open)
+    }
+}
+
+impl<S, R> CircuitBreaker<S, R> {
+    /// Gets ready while the circuit is not closed.
+    #[cold]
+    fn poll_ready_slowly<Request>(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>>
+    where
+        S: Service<Request>,
+        R: Classify<S::Response, S::Error>,
+    {
+        if self.pending_while_open {
+            ready!(self.poll_admission(cx));
+        } else {
+            let shared = self.breaker.circuit.shared();
+            self.unasked = shared.rejects(shared.word());
+        }
+        if self.unasked { Poll::Ready(Ok(())) } else { self.poll_inner(cx) }
+    }
+
+    /// Waits until the circuit admits a request.
+    fn poll_admission(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let shared = self.breaker.circuit.shared();
+        while shared.refusal().is_some() {
+            // Kept from the last time, or made before the circuit is asked again.
+            let Some(wait) = &mut self.wait else {
+                self.wait = Some(Wait::new(&self.breaker.circuit));
+                continue;
+            };
+            ready!(wait.poll(cx));
+            self.wait = None;
+        }
+        self.wait = None;
+        Poll::Ready(())
+    }
+
+    #[inline]
+    fn poll_inner<Request>(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>>
+    where
+        S: Service<Request>,
+        R: Classify<S::Response, S::Error>,
+    {
+        let polled = self.inner.poll_ready(cx);
+        if let Poll::Ready(Err(error)) = &polled {
+            self.count(error);
+        }
+        polled
+    }
+
+    /// Records an error of the inner service's `poll_ready` as a call that failed, unless the rules ignore it.
+    #[cold]
+    fn count<T, E>(&self, error: &E)
+    where
+        R: Classify<T, E>,
+    {
+        let (shared, rules) = (self.breaker.circuit.shared(), &self.breaker.rules);
+        let verdict = rules.classify(Err(error));
+        if let (Verdict::Failure(_), Ok(ticket)) = (verdict, shared.acquire()) {
+            shared.record(ticket, None, verdict, || Some(rules.error_type(Err(error))));
+        }
+    }
+
+    /// The circuit was open at `poll_ready`: asks again, and now asks the inner service too.
+    #[cold]
+    fn ask_again<Request>(&mut self) -> Result<(), Refusal>
+    where
+        S: Service<Request>,
+        R: Classify<S::Response, S::Error>,
+    {
+        let shared = self.breaker.circuit.shared();
+        if let Some(refusal) = shared.refusal() {
+            return Err(refusal);
+        }
+        // Nobody has to be woken: whoever is rejected now polls again before the next call.
+        match self.poll_inner(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(())) => Ok(()),
+            Poll::Ready(Err(_)) => Err(self.breaker.circuit.shared().refusal().unwrap_or(Refusal::NOW)),
+            Poll::Pending => {
+                self.breaker.circuit.shared().note_due();
+                Err(Refusal::NOW)
+            }
+        }
     }
 }
 
@@ -59,26 +139,37 @@ where
     type Error = S::Error;
     type Future = ResponseFuture<S::Future, R>;
 
-    /// While the circuit is open it is ready at once, without asking the inner service, and the call is rejected. The
-    /// rejection says what was true when this was asked, so that one rejection reads the clock once.
-    #[inline]
+    /// While the circuit is open it is ready at once, without asking the inner service. The call then asks the circuit
+    /// again; if that admits the request by now, and the inner service is ready, it is sent, and otherwise rejected. With
+    /// [`pending_while_open`](super::CircuitBreakerLayer::pending_while_open) it is pending instead.
+    ///
+    /// An error of the inner service is recorded as a call that failed, if the rules call it a failure. No request was
+    /// sent: [`Retry`](crate::retry::Retry) above passes such an error on, and does not try again.
+    #[inline(always)]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.refusal = self.shared.circuit.refusal();
-        if self.refusal.is_some() { Poll::Ready(Ok(())) } else { self.inner.poll_ready(cx) }
+        self.unasked = false;
+        if self.breaker.circuit.shared().word().pass().is_some() {
+            self.poll_inner(cx)
+        } else {
+            self.poll_ready_slowly(cx)
+        }
     }
 
-    #[inline]
+    #[inline(always)]
     fn call(&mut self, request: Request) -> Self::Future {
-        let circuit = &self.shared.circuit;
-        if let Some(refusal) = self.refusal.take() {
-            return ResponseFuture::rejected(circuit.rejection(refusal));
-        }
-        match circuit.ticket() {
-            Ok(ticket) => {
-                let permit = circuit.permit(ticket);
-                ResponseFuture::admitted(permit, Arc::clone(&self.shared), || self.inner.call(request))
+        if self.unasked {
+            self.unasked = false;
+            if let Err(refusal) = self.ask_again() {
+                return ResponseFuture::rejected(Arc::clone(&self.breaker), refusal);
             }
-            Err(refusal) => ResponseFuture::rejected(circuit.rejection(refusal)),
+        }
+        match self.breaker.circuit.shared().acquire() {
+            Ok(ticket) => {
+                let admission = Admission::new(&self.breaker, ticket);
+                let inner = self.inner.call(request);
+                admission.into_future(inner)
+            }
+            Err(refusal) => ResponseFuture::rejected(Arc::clone(&self.breaker), refusal),
         }
     }
 }

@@ -22,8 +22,8 @@ pub struct CountWindow {
 }
 
 impl CountWindow {
-    /// The most calls a window can hold: 16,777,216 (4 MiB). A larger number is more likely a slip than a wish.
-    pub const MAX_CALLS: usize = 1 << 24;
+    /// The most calls a window can hold: 65,536 (16 KiB), few enough to be cleared in a moment.
+    pub const MAX_CALLS: usize = 65_536;
 
     /// A window over the last `calls` calls.
     ///
@@ -82,6 +82,33 @@ impl CountWindow {
         self.calls == self.capacity && self.failures == 0 && self.slow == 0
     }
 
+    /// Makes it a window over the last `calls` calls, and keeps as many of them as there is room for.
+    ///
+    /// # Errors
+    ///
+    /// If `calls` is zero or above [`MAX_CALLS`](Self::MAX_CALLS).
+    pub fn resize(&mut self, calls: usize) -> Result<(), InvalidConfig> {
+        self.copy_into(Self::last(calls)?);
+        Ok(())
+    }
+
+    /// Takes the place of `new`, an empty window, and keeps as many calls as that has room for.
+    pub(crate) fn copy_into(&mut self, mut new: Self) {
+        if new.capacity != self.capacity {
+            let kept = self.calls.min(new.capacity);
+            let first = self.next + self.capacity - kept;
+            for place in first..first + kept {
+                new.record(self.at(place % self.capacity));
+            }
+            *self = new;
+        }
+    }
+
+    fn at(&self, place: u32) -> Outcome {
+        let bits = self.ring[(place / CALLS_PER_WORD) as usize] >> (place % CALLS_PER_WORD);
+        Outcome { failed: bits & 1 != 0, slow: bits >> CALLS_PER_WORD & 1 != 0 }
+    }
+
     /// Forgets all calls.
     pub fn clear(&mut self) {
         self.ring.fill(0);
@@ -120,6 +147,7 @@ mod tests {
     #[derive(Debug, Clone)]
     enum Step {
         Record(Outcome),
+        Resize(usize),
         Clear,
     }
 
@@ -127,6 +155,7 @@ mod tests {
         prop_oneof![
             200 => (any::<bool>(), any::<bool>()).prop_map(|(failed, slow)| Step::Record(Outcome { failed, slow })),
             100 => Just(Step::Record(Outcome::SUCCESS)),
+            2 => (1_usize..150).prop_map(Step::Resize),
             1 => Just(Step::Clear),
         ]
     }
@@ -145,13 +174,18 @@ mod tests {
                         model.record(outcome);
                         prop_assert_eq!(window.record(outcome), model.tally());
                     }
+                    Step::Resize(capacity) => {
+                        window.resize(capacity).unwrap();
+                        model.capacity = capacity;
+                        model.calls.drain(..model.calls.len().saturating_sub(capacity));
+                    }
                     Step::Clear => {
                         window.clear();
                         model.calls.clear();
                     }
                 }
                 prop_assert_eq!(window.tally(), model.tally());
-                let all_success = model.calls.len() == capacity
+                let all_success = model.calls.len() == model.capacity
                     && model.calls.iter().all(|&outcome| outcome == Outcome::SUCCESS);
                 prop_assert_eq!(window.is_all_success(), all_success);
             }
@@ -172,7 +206,7 @@ mod tests {
     #[test]
     fn a_window_of_no_calls_or_too_many_is_an_error() {
         assert!(CountWindow::last(CountWindow::MAX_CALLS).is_ok());
-        assert_eq!(CountWindow::last(0).unwrap_err().to_string(), "`count_window` is 0; it must be from 1 to 16777216");
+        assert_eq!(CountWindow::last(0).unwrap_err().to_string(), "`count_window` is 0; it must be from 1 to 65536");
         for calls in [CountWindow::MAX_CALLS + 1, usize::MAX] {
             assert_eq!(CountWindow::last(calls).unwrap_err().value(), calls.to_string());
         }

@@ -1,9 +1,10 @@
-/// How one call went, as far as a window cares.
+/// How one call ended, as far as a window cares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Outcome {
-    /// The callee failed.
+    /// The upstream failed.
     pub failed: bool,
-    /// The callee took longer than it may.
+    /// The upstream took longer than it may.
     pub slow: bool,
 }
 
@@ -12,12 +13,19 @@ impl Outcome {
     pub const SUCCESS: Self = Self { failed: false, slow: false };
     /// Failed, and not slow.
     pub const FAILURE: Self = Self { failed: true, slow: false };
+
+    /// An outcome.
+    #[must_use]
+    pub const fn new(failed: bool, slow: bool) -> Self {
+        Self { failed, slow }
+    }
 }
 
 /// What a window holds: how many calls, and how many of them failed or were slow.
 ///
 /// A call that was slow and failed counts in both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Tally {
     /// All calls.
     pub calls: u64,
@@ -28,6 +36,12 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// A number of calls, of which so many failed and so many were slow.
+    #[must_use]
+    pub const fn new(calls: u64, failures: u64, slow: u64) -> Self {
+        Self { calls, failures, slow }
+    }
+
     /// The share of calls that failed; `None` if there were no calls.
     #[must_use]
     pub fn failure_ratio(&self) -> Option<f64> {

@@ -75,6 +75,11 @@ impl TimeWindow {
         self.totals
     }
 
+    /// Whether the other window looks back as far, in as many buckets.
+    pub(crate) fn has_shape_of(&self, other: &Self) -> bool {
+        self.duration == other.duration && self.buckets.len() == other.buckets.len()
+    }
+
     /// How far the window looks back.
     #[must_use]
     pub fn duration(&self) -> Duration {

@@ -4,7 +4,7 @@ use super::*;
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_judged_before_the_minimum_of_calls_is_in() {
-    let circuit = Circuit::builder("callee").count_window(100).minimum_calls(5).build().unwrap();
+    let circuit = Circuit::builder("upstream").count_window(100).minimum_calls(5).build().unwrap();
     for _ in 0..4 {
         fail(&circuit);
         assert_eq!(circuit.state(), State::Closed);
@@ -15,7 +15,7 @@ async fn nothing_is_judged_before_the_minimum_of_calls_is_in() {
 
 #[tokio::test(start_paused = true)]
 async fn a_success_can_be_the_one_that_opens() {
-    let circuit = Circuit::builder("callee").failure_ratio(0.6).minimum_calls(5).build().unwrap();
+    let circuit = Circuit::builder("upstream").failure_ratio(0.6).minimum_calls(5).build().unwrap();
     for _ in 0..3 {
         fail(&circuit);
     }
@@ -28,7 +28,7 @@ async fn a_success_can_be_the_one_that_opens() {
 
 #[tokio::test(start_paused = true)]
 async fn judged_after_every_outcome_and_not_only_when_the_window_turns() {
-    let circuit = Circuit::builder("callee").count_window(10).failure_ratio(0.5).minimum_calls(4).build().unwrap();
+    let circuit = Circuit::builder("upstream").count_window(10).failure_ratio(0.5).minimum_calls(4).build().unwrap();
     for _ in 0..5 {
         succeed(&circuit);
     }
@@ -45,7 +45,7 @@ async fn every_ratio_opens_when_reached_exactly_and_not_one_failure_before() {
     for calls in 1..=40_u32 {
         for failures in 1..=calls {
             let all = calls as usize;
-            let build = || Circuit::builder("callee").count_window(all).minimum_calls(all);
+            let build = || Circuit::builder("upstream").count_window(all).minimum_calls(all);
             let circuit = build().failure_ratio(f64::from(failures) / f64::from(calls)).build().unwrap();
             for _ in 0..=calls - failures {
                 succeed(&circuit);
@@ -62,7 +62,7 @@ async fn every_ratio_opens_when_reached_exactly_and_not_one_failure_before() {
 
 #[tokio::test(start_paused = true)]
 async fn one_failure_short_of_the_ratio_stays_closed() {
-    let circuit = Circuit::builder("callee").count_window(5).failure_ratio(0.6).build().unwrap();
+    let circuit = Circuit::builder("upstream").count_window(5).failure_ratio(0.6).build().unwrap();
     // Any five in a row hold two failures.
     for call in 0..1_000 {
         if call % 5 < 2 { fail(&circuit) } else { succeed(&circuit) }
@@ -73,7 +73,7 @@ async fn one_failure_short_of_the_ratio_stays_closed() {
 
 #[tokio::test(start_paused = true)]
 async fn a_thousand_successes_do_not_dampen_what_comes_after() {
-    let circuit = Circuit::builder("callee").count_window(10).failure_ratio(0.5).build().unwrap();
+    let circuit = Circuit::builder("upstream").count_window(10).failure_ratio(0.5).build().unwrap();
     for _ in 0..1_000 {
         succeed(&circuit);
     }
@@ -88,7 +88,7 @@ async fn a_thousand_successes_do_not_dampen_what_comes_after() {
 
 #[tokio::test(start_paused = true)]
 async fn failures_slide_out_of_a_count_window() {
-    let circuit = Circuit::builder("callee").count_window(4).failure_ratio(0.75).build().unwrap();
+    let circuit = Circuit::builder("upstream").count_window(4).failure_ratio(0.75).build().unwrap();
     for failures in [1, 2] {
         fail(&circuit);
         assert_eq!(circuit.snapshot().tally.failures, failures);
@@ -104,7 +104,7 @@ async fn failures_slide_out_of_a_count_window() {
 
 #[tokio::test(start_paused = true)]
 async fn time_passing_alone_never_opens_it() {
-    let circuit = Circuit::builder("callee").time_window(10 * SECOND).minimum_calls(5).build().unwrap();
+    let circuit = Circuit::builder("upstream").time_window(10 * SECOND).minimum_calls(5).build().unwrap();
     for _ in 0..7 {
         succeed(&circuit);
     }
@@ -125,7 +125,7 @@ async fn time_passing_alone_never_opens_it() {
 
 #[tokio::test(start_paused = true)]
 async fn slow_is_longer_than_the_threshold_and_not_as_long() {
-    let circuit = Circuit::builder("callee").slow_calls(2 * SECOND, 1.0).build().unwrap();
+    let circuit = Circuit::builder("upstream").slow_calls(2 * SECOND, 1.0).build().unwrap();
     answer_after(&circuit, 2 * SECOND, Verdict::Success).await;
     assert_eq!(circuit.snapshot().tally, tally(1, 0, 0));
     answer_after(&circuit, 2 * SECOND + NANOSECOND, Verdict::Success).await;
@@ -135,7 +135,7 @@ async fn slow_is_longer_than_the_threshold_and_not_as_long() {
 #[tokio::test(start_paused = true)]
 async fn slow_successes_alone_open_it_at_their_own_ratio() {
     let circuit =
-        Circuit::builder("callee").failure_ratio(1.0).minimum_calls(4).slow_calls(SECOND, 0.75).build().unwrap();
+        Circuit::builder("upstream").failure_ratio(1.0).minimum_calls(4).slow_calls(SECOND, 0.75).build().unwrap();
     answer_after(&circuit, SECOND, Verdict::Success).await;
     for _ in 0..2 {
         answer_after(&circuit, 2 * SECOND, Verdict::Success).await;
@@ -149,7 +149,7 @@ async fn slow_successes_alone_open_it_at_their_own_ratio() {
 #[tokio::test(start_paused = true)]
 async fn slow_calls_below_their_ratio_do_not_open_it() {
     let circuit =
-        Circuit::builder("callee").failure_ratio(0.5).minimum_calls(4).slow_calls(SECOND, 0.75).build().unwrap();
+        Circuit::builder("upstream").failure_ratio(0.5).minimum_calls(4).slow_calls(SECOND, 0.75).build().unwrap();
     for _ in 0..2 {
         answer_after(&circuit, SECOND, Verdict::Success).await;
         answer_after(&circuit, 2 * SECOND, Verdict::Success).await;
@@ -161,7 +161,7 @@ async fn slow_calls_below_their_ratio_do_not_open_it() {
 #[tokio::test(start_paused = true)]
 async fn a_slow_failure_counts_in_both_ratios() {
     let circuit =
-        Circuit::builder("callee").failure_ratio(0.5).minimum_calls(4).slow_calls(SECOND, 0.5).build().unwrap();
+        Circuit::builder("upstream").failure_ratio(0.5).minimum_calls(4).slow_calls(SECOND, 0.5).build().unwrap();
     answer_after(&circuit, 2 * SECOND, failure()).await;
     let tally = circuit.snapshot().tally;
     assert_eq!(tally, super::tally(1, 1, 1));
@@ -184,7 +184,7 @@ async fn no_call_is_slow_unless_slow_calls_are_judged() {
 
 #[tokio::test(start_paused = true)]
 async fn each_call_is_timed_from_its_own_admission() {
-    let circuit = Circuit::builder("callee").slow_calls(SECOND, 1.0).build().unwrap();
+    let circuit = Circuit::builder("upstream").slow_calls(SECOND, 1.0).build().unwrap();
     let early = admitted(&circuit);
     advance(SECOND).await;
     let late = admitted(&circuit);
@@ -197,7 +197,7 @@ async fn each_call_is_timed_from_its_own_admission() {
 
 #[tokio::test(start_paused = true)]
 async fn refused_is_recorded_as_a_success() {
-    let circuit = Circuit::builder("callee").count_window(4).failure_ratio(0.75).build().unwrap();
+    let circuit = Circuit::builder("upstream").count_window(4).failure_ratio(0.75).build().unwrap();
     for verdict in [failure(), Verdict::Declined, failure(), Verdict::Declined] {
         admitted(&circuit).record(verdict);
     }
@@ -227,7 +227,7 @@ async fn own_rejections_are_not_recorded() {
 #[tokio::test(start_paused = true)]
 async fn a_time_window_never_counts_a_call_older_than_the_window() {
     for buckets in [1, 2, 3, 7, 10] {
-        let circuit = Circuit::builder("callee")
+        let circuit = Circuit::builder("upstream")
             .time_window_with_buckets(10 * SECOND, buckets)
             .minimum_calls(1_000)
             .build()
@@ -249,7 +249,7 @@ async fn a_time_window_never_counts_a_call_older_than_the_window() {
 
 #[tokio::test(start_paused = true)]
 async fn a_time_window_forgets_calls_a_bucket_at_a_time() {
-    let circuit = Circuit::builder("callee").time_window(10 * SECOND).build().unwrap();
+    let circuit = Circuit::builder("upstream").time_window(10 * SECOND).build().unwrap();
     for _ in 0..10 {
         succeed(&circuit);
         advance(SECOND).await;
@@ -263,7 +263,7 @@ async fn a_time_window_forgets_calls_a_bucket_at_a_time() {
 
 #[tokio::test(start_paused = true)]
 async fn calls_that_left_the_time_window_do_not_make_up_the_minimum() {
-    let circuit = Circuit::builder("callee").time_window(10 * SECOND).minimum_calls(3).build().unwrap();
+    let circuit = Circuit::builder("upstream").time_window(10 * SECOND).minimum_calls(3).build().unwrap();
     for _ in 0..10 {
         for _ in 0..2 {
             fail(&circuit);

@@ -6,9 +6,9 @@ use windbreak::window::CountWindow;
 
 #[test]
 fn a_number_out_of_its_bounds_names_the_setter_the_value_and_the_bound() {
-    let circuit = || Circuit::builder("callee");
+    let circuit = || Circuit::builder("upstream");
     for (builder, message) in [
-        (circuit().count_window(0), "`count_window` is 0; it must be from 1 to 16777216"),
+        (circuit().count_window(0), "`count_window` is 0; it must be from 1 to 65536"),
         (
             circuit().time_window(Duration::ZERO),
             "`time_window` is 0ns; it must be at least 1ns for each of the 10 buckets",
@@ -26,10 +26,16 @@ fn a_number_out_of_its_bounds_names_the_setter_the_value_and_the_bound() {
             circuit().open_for(Backoff::exponential(SECOND).factor(0.5)),
             "`factor` is 0.5; it must be finite and at least 1",
         ),
-        (circuit().probes(0), "`probes` is 0; it must be from 1 to 16777216"),
+        (circuit().probes(0), "`probes` is 0; it must be from 1 to 1000"),
+        (circuit().probes(1_001), "`probes` is 1001; it must be from 1 to 1000"),
+        (circuit().count_window(65_537), "`count_window` is 65537; it must be from 1 to 65536"),
+        (circuit().time_window_with_buckets(SECOND, 65_537), "`buckets` is 65537; it must be from 1 to 65536"),
+        (circuit().time_window(SECOND).minimum_calls(0), "`minimum_calls` is 0; it must be at least 1"),
+        (circuit().abandoned_after(Duration::ZERO), "`abandoned_after` is 0ns; it must be longer than zero"),
+        (circuit().recover_over(Duration::ZERO), "`recover_over` is 0ns; it must be longer than zero"),
         (circuit().probe_timeout(Duration::ZERO), "`probe_timeout` is 0ns; it must be longer than zero"),
     ] {
-        assert_eq!(builder.build().unwrap_err().to_string(), message);
+        assert_eq!(builder.build().unwrap_err().to_string(), format!("circuit `upstream`: {message}"));
     }
 }
 
@@ -41,13 +47,13 @@ async fn numbers_at_their_bounds_are_taken() {
     let circuit = smallest.build().unwrap();
     fail(&circuit);
     assert_eq!(rejected(&circuit), Some(NANOSECOND));
-    assert!(two_strikes().count_window(most).minimum_calls(most).probes(most).build().is_ok());
+    assert!(two_strikes().count_window(most).minimum_calls(most).probes(1_000).build().is_ok());
     assert!(two_strikes().time_window(SECOND).minimum_calls(usize::MAX).build().is_ok());
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_defaults_are_those_on_the_builder() {
-    let circuit = Circuit::builder("callee").build().unwrap();
+    let circuit = Circuit::builder("upstream").build().unwrap();
     for calls in 1..20 {
         fail(&circuit);
         assert_eq!(circuit.snapshot().tally.calls, calls);
@@ -59,14 +65,10 @@ async fn the_defaults_are_those_on_the_builder() {
     let probes: Vec<_> = (0..5).map(|_| admitted(&circuit)).collect();
     assert_eq!(rejected(&circuit), None, "5 probes");
     advance(30 * SECOND + NANOSECOND).await;
-    assert_eq!(
-        rejected(&circuit),
-        Some((30 * SECOND).saturating_sub(NANOSECOND)),
-        "a probe has as long as the circuit was open"
-    );
+    assert_eq!(rejected(&circuit), Some((30 * SECOND).saturating_sub(NANOSECOND)), "a probe has 30 seconds");
     drop(probes);
 
-    let circuit = Circuit::builder("callee").build().unwrap();
+    let circuit = Circuit::builder("upstream").build().unwrap();
     for _ in 0..150 {
         succeed(&circuit);
     }
@@ -81,7 +83,7 @@ async fn the_defaults_are_those_on_the_builder() {
 
 #[tokio::test(start_paused = true)]
 async fn a_small_count_window_is_judged_once_it_is_full() {
-    let circuit = Circuit::builder("callee").count_window(3).build().unwrap();
+    let circuit = Circuit::builder("upstream").count_window(3).build().unwrap();
     fail(&circuit);
     fail(&circuit);
     assert_eq!(circuit.state(), State::Closed);
@@ -92,20 +94,21 @@ async fn a_small_count_window_is_judged_once_it_is_full() {
 #[tokio::test(start_paused = true)]
 async fn debug_and_display_tell_who_and_what_and_nothing_internal() {
     let circuit = two_strikes().build().unwrap();
-    assert_eq!(circuit.name(), "callee");
-    assert_eq!(format!("{circuit:?}"), r#"Circuit { name: "callee", state: Closed, .. }"#);
+    assert_eq!(circuit.name(), "upstream");
+    assert_eq!(format!("{circuit:?}"), r#"Circuit { name: "upstream", state: Closed, .. }"#);
     assert!(format!("{:?}", admitted(&circuit)).starts_with("Permit {"));
     trip(&circuit);
     assert_eq!(
         format!("{:?}", circuit.snapshot()),
-        r#"Snapshot { name: "callee", state: Open, tally: Tally { calls: 2, failures: 2, slow: 0 } }"#
+        r#"Snapshot { name: "upstream", state: Open, tally: Tally { calls: 2, failures: 2, slow: 0 }, cause: None }"#
     );
-    assert_eq!(circuit.acquire().unwrap_err().to_string(), "circuit `callee` is open");
+    assert_eq!(circuit.acquire().unwrap_err().to_string(), "circuit `upstream` is open");
 
     let states = [
         (State::Closed, "closed"),
         (State::Open, "open"),
         (State::HalfOpen, "half_open"),
+        (State::Recovering, "recovering"),
         (State::ForcedOpen, "forced_open"),
         (State::ForcedClosed, "forced_closed"),
         (State::ObserveOnly, "observe_only"),

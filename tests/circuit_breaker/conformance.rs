@@ -11,7 +11,7 @@
 //! | `MinimumFitsTheWindow` | lower a minimum beyond the window silently | refuse to build the circuit |
 //! | `RejectionsAreTheCallers` | count rejected calls | count none: each is an error in the caller's hand, as it is counted here |
 //! | `EventsAreTransitions` | tell of each call, and while only observing that a rate is exceeded | tell of transitions: who records a call knows of it |
-//! | `NoBan` | open at once on errors of a kind | leave that to the caller, who has `open_for` |
+//! | `NoBan` | open at once on errors of a kind | leave that to the caller, who has `force_open_for` |
 //! | `NoDurations` | keep the sum of durations | keep none: it decides nothing |
 //! | `NoSplitOfSlow` | count slow failures and slow successes apart | count slow calls: the ratio is of all |
 //!
@@ -137,7 +137,7 @@ impl Config<'_> {
             None => millis(self.get("wait_open_ms")).into(),
         };
         let probe_timeout = millis(self.get("max_wait_half_open_ms"));
-        let builder = Circuit::builder("callee")
+        let builder = Circuit::builder("upstream")
             .failure_ratio(self.ratio("failure_rate_threshold"))
             .slow_calls(millis(self.get("slow_call_duration_ms")), self.ratio("slow_call_rate_threshold"))
             .minimum_calls(minimum)
@@ -281,7 +281,7 @@ impl Breaker {
             "advance" => advance(millis(&args[0])).await,
             "to_open" => self.trip().await,
             "to_half_open" => self.wait_for_half_open().await,
-            "to_open_for" => self.circuit.open_for(millis(&args[0])),
+            "to_open_for" => self.circuit.force_open_for(millis(&args[0])),
             "to_forced_open" => self.circuit.force_open(),
             "to_metrics_only" => self.circuit.observe_only(),
             "observe" => {}
@@ -347,7 +347,7 @@ impl Breaker {
             }
             "A33" => {
                 let ban = Duration::from_secs(7_200);
-                self.circuit.open_for(ban);
+                self.circuit.force_open_for(ban);
                 assert_eq!(self.wait_left(), Some(ban));
             }
             _ => {}
@@ -394,7 +394,7 @@ fn run_metrics(id: &str, scenario: &Map<String, Value>, config: &Config<'_>, met
                 rejected += 1;
                 window.tally()
             }
-            op => window.record(Outcome { failed: verdict_of(op, args) != Verdict::Success, slow: false }),
+            op => window.record(Outcome::new(verdict_of(op, args) != Verdict::Success, false)),
         };
         let judged = tally.calls >= config.count("min_calls") as u64;
         let ratio = tally.failure_ratio().expect("a call was recorded");
@@ -422,7 +422,7 @@ fn run_window(id: &str, scenario: &Map<String, Value>, config: &Config<'_>, met:
                 Some("slow_error") => (true, true),
                 other => panic!("{at}: {other:?}"),
             };
-            window.record(Outcome { failed, slow });
+            window.record(Outcome::new(failed, slow));
         }
         let of_slow = |key| expect.get(key).map_or(0, number);
         for (key, expected) in expect {

@@ -51,9 +51,10 @@ impl Subscriber for Listener {
     }
 
     fn event(&self, event: &Event<'_>) {
-        assert_eq!(*event.metadata().level(), Level::INFO);
         let mut fields = Fields::new();
         event.record(&mut Reader(&mut fields));
+        let opens = fields.contains(&("to", "open".to_owned()));
+        assert_eq!(*event.metadata().level(), if opens { Level::WARN } else { Level::INFO });
         self.events.lock().expect("no event panics").push(fields);
 
         if let Some(circuit) = self.looks_at.get().cloned() {
@@ -85,7 +86,7 @@ fn event(from: &str, to: &str, ratios: Option<[&str; 2]>, calls: u64) -> Fields 
     let text = |text: &str| text.to_owned();
     let mut fields = vec![
         ("message", text("circuit changed state")),
-        ("name", text("callee")),
+        ("name", text("upstream")),
         ("from", text(from)),
         ("to", text(to)),
     ];
@@ -106,8 +107,12 @@ async fn each_transition_is_one_event_with_the_calls_that_led_to_it() {
         fail(&circuit);
     }
     assert!(listener.heard().is_empty());
-    answer_after(&circuit, 2 * SECOND, failure()).await;
-    assert_eq!(listener.heard(), [event("closed", "open", Some(["0.75", "0.25"]), 4)]);
+    let permit = admitted(&circuit);
+    advance(2 * SECOND).await;
+    permit.record_failure("503");
+    let mut opened = event("closed", "open", Some(["0.75", "0.25"]), 4);
+    opened.push(("cause", "503".to_owned()));
+    assert_eq!(listener.heard(), [opened]);
 
     rejected(&circuit);
     advance(10 * SECOND).await;
@@ -127,13 +132,17 @@ async fn each_transition_is_one_event_with_the_calls_that_led_to_it() {
 #[tokio::test(start_paused = true)]
 async fn hung_probes_that_are_given_up_are_one_event() {
     let (listener, _guard) = listen();
-    let circuit = two_strikes().probes(2).build().unwrap();
+    let circuit = two_strikes().probes(2).probe_timeout(10 * SECOND).build().unwrap();
     trip_and_wait(&circuit).await;
     let hung = [admitted(&circuit), admitted(&circuit)];
     listener.heard();
     advance(15 * SECOND).await;
     rejected(&circuit);
-    let opened = || event("half_open", "open", Some(["1.0", "0.0"]), 2);
+    let opened = || {
+        let mut opened = event("half_open", "open", Some(["1.0", "0.0"]), 2);
+        opened.push(("cause", "probe_timeout".to_owned()));
+        opened
+    };
     assert_eq!(listener.heard(), [opened()]);
     drop(hung);
 
@@ -169,8 +178,8 @@ async fn every_switch_that_changes_the_state_is_an_event_and_no_other() {
     circuit.observe_only();
     circuit.observe_only();
     succeed(&circuit);
-    circuit.open_for(SECOND);
-    circuit.open_for(2 * SECOND);
+    circuit.force_open_for(SECOND);
+    circuit.force_open_for(2 * SECOND);
     circuit.force_open();
     circuit.force_open();
     circuit.reset();
@@ -199,4 +208,38 @@ async fn a_listener_may_look_at_the_circuit_while_it_is_told() {
         [State::Open, State::HalfOpen, State::Closed, State::ForcedOpen],
         "each event is told after the change"
     );
+}
+
+/// Panics at every event.
+struct Panics;
+
+impl Subscriber for Panics {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn event(&self, _: &Event<'_>) {
+        std::panic::resume_unwind(Box::new("the listener"))
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+    fn enter(&self, _: &span::Id) {}
+    fn exit(&self, _: &span::Id) {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listener_that_panics_leaves_nobody_with_the_old_state() {
+    let circuit = two_strikes().build().unwrap();
+    let mut states = circuit.subscribe();
+    let switch = std::panic::AssertUnwindSafe(|| {
+        tracing::subscriber::with_default(Panics, || circuit.force_open());
+    });
+    assert!(std::panic::catch_unwind(switch).is_err());
+    assert_eq!((circuit.state(), states.state()), (State::ForcedOpen, State::ForcedOpen));
+    assert_eq!(states.changed().await, Some(State::ForcedOpen));
 }

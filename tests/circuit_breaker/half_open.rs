@@ -93,16 +93,9 @@ async fn the_last_probe_decides_when_nothing_was_certain_before() {
 
 #[tokio::test(start_paused = true)]
 async fn the_minimum_of_calls_does_not_hold_for_probes() {
-    let (circuit, probe) = half_open(Circuit::builder("callee").minimum_calls(20).probes(1)).await;
+    let (circuit, probe) = half_open(Circuit::builder("upstream").minimum_calls(20).probes(1)).await;
     probe.record(failure());
     assert_eq!(circuit.state(), State::Open);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_refusing_probe_speaks_for_the_callee() {
-    let (circuit, probe) = half_open(two_strikes()).await;
-    probe.record(Verdict::Declined);
-    assert_eq!(circuit.state(), State::Closed);
 }
 
 #[tokio::test(start_paused = true)]
@@ -268,4 +261,21 @@ async fn a_snapshot_shows_the_probes_that_have_answered() {
     probe.record(failure());
     assert_eq!(circuit.snapshot().tally, tally(1, 1, 0));
     drop(out);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_but_healthy_upstream_is_served_again_however_short_the_open_wait_is() {
+    let (circuit, probe) = half_open(two_strikes().open_for(SECOND)).await;
+    advance(29 * SECOND).await;
+    probe.record(Verdict::Success);
+    assert_eq!(circuit.state(), State::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn declined_and_throttled_probes_are_successes() {
+    for verdict in [Verdict::Declined, Verdict::throttled(Some(SECOND)), Verdict::in_progress(None)] {
+        let (circuit, probe) = half_open(two_strikes()).await;
+        probe.record(verdict);
+        assert_eq!(circuit.state(), State::Closed);
+    }
 }

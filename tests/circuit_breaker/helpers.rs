@@ -14,7 +14,7 @@ pub(crate) fn failure() -> Verdict {
 
 /// Opens after two failures in a row, for ten seconds; then one probe decides.
 pub(crate) fn two_strikes() -> CircuitBuilder {
-    Circuit::builder("callee").count_window(2).failure_ratio(1.0).open_for(10 * SECOND).probes(1)
+    Circuit::builder("upstream").count_window(2).failure_ratio(1.0).open_for(10 * SECOND).probes(1)
 }
 
 pub(crate) fn admitted(circuit: &Circuit) -> Permit {

@@ -122,7 +122,7 @@ async fn no_switch_lets_an_earlier_answer_through() {
         Circuit::force_closed,
         Circuit::observe_only,
         Circuit::reset,
-        |circuit| circuit.open_for(SECOND),
+        |circuit| circuit.force_open_for(SECOND),
         |circuit| {
             circuit.observe_only();
             circuit.reset();

@@ -1,7 +1,8 @@
 //! The circuit breaker from outside, with paused time: each test is named for one fact of it.
 
-mod asked;
+mod bodies;
 mod cancelled;
+mod causes;
 mod closed;
 mod config;
 mod conformance;
@@ -10,14 +11,21 @@ mod half_open;
 mod helpers;
 mod late;
 mod open;
+mod pending;
+mod reconfigure;
+mod recovering;
 mod service;
+mod siblings;
+mod span;
 mod subscribers;
 mod switches;
+mod yields;
 
 use std::time::Duration;
 
 use tokio::time::advance;
 use windbreak::circuit_breaker::{CircuitBuilder, Permit, State};
+use windbreak::rules::ErrorsOnly;
 use windbreak::window::Tally;
 use windbreak::{Circuit, Rejection, Verdict};
 
@@ -26,7 +34,7 @@ use helpers::*;
 const NANOSECOND: Duration = Duration::from_nanos(1);
 
 fn tally(calls: u64, failures: u64, slow: u64) -> Tally {
-    Tally { calls, failures, slow }
+    Tally::new(calls, failures, slow)
 }
 
 fn just_before(duration: Duration) -> Duration {

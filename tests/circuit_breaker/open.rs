@@ -102,7 +102,7 @@ async fn a_wait_too_long_for_the_clock_never_ends() {
 
 #[tokio::test(start_paused = true)]
 async fn a_snapshot_shows_the_calls_that_opened_it() {
-    let circuit = Circuit::builder("callee").time_window(SECOND).minimum_calls(4).build().unwrap();
+    let circuit = Circuit::builder("upstream").time_window(SECOND).minimum_calls(4).build().unwrap();
     succeed(&circuit);
     trip(&circuit);
     advance(20 * SECOND).await;

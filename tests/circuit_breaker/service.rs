@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 use tower::{Layer, Service, ServiceExt, service_fn};
 use windbreak::bulkhead::BulkheadLayer;
 use windbreak::circuit_breaker::CircuitBreaker;
+use windbreak::rules::rules_fn;
 use windbreak::{CircuitBreakerLayer, Error, TimeoutLayer};
 
 use super::*;
@@ -57,13 +58,13 @@ impl Service<()> for Connection {
     }
 }
 
-fn guarded(circuit: &Circuit) -> (Rc<Callee>, CircuitBreaker<Connection>) {
+fn guarded(circuit: &Circuit) -> (Rc<Callee>, CircuitBreaker<Connection, ErrorsOnly>) {
     let callee = Rc::new(Callee::default());
     let connection = Connection { callee: Rc::clone(&callee), ready: false };
-    (callee, CircuitBreakerLayer::new(circuit.clone()).layer(connection))
+    (callee, CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly).layer(connection))
 }
 
-fn poll_ready(service: &mut CircuitBreaker<Connection>) -> Poll<Result<(), Error<&'static str>>> {
+fn poll_ready(service: &mut CircuitBreaker<Connection, ErrorsOnly>) -> Poll<Result<(), Error<&'static str>>> {
     service.poll_ready(&mut Context::from_waker(Waker::noop()))
 }
 
@@ -87,7 +88,54 @@ async fn a_closed_circuit_passes_readiness_calls_and_answers() {
     assert_eq!(circuit.snapshot().tally, tally(2, 1, 0));
     callee.broken.set(true);
     assert_eq!(poll_ready(&mut service), Poll::Ready(Err(Error::Service("broken"))));
-    assert_eq!(circuit.snapshot().tally, tally(2, 1, 0), "no request was made");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_inner_service_that_fails_to_get_ready_is_a_call_that_failed() {
+    let circuit = two_strikes().build().unwrap();
+    let (callee, mut service) = guarded(&circuit);
+    callee.broken.set(true);
+    for failures in [1, 2] {
+        assert_eq!(poll_ready(&mut service), Poll::Ready(Err(Error::Service("broken"))));
+        assert_eq!(circuit.snapshot().tally, tally(failures, failures, 0));
+    }
+    assert_eq!(circuit.state(), State::Open);
+
+    // Nor does a probe get further.
+    advance(10 * SECOND).await;
+    assert_eq!(poll_ready(&mut service), Poll::Ready(Ok(())));
+    assert_eq!(retry_after(service.call(()).await), Some(10 * SECOND));
+    assert_eq!(circuit.snapshot().tally, tally(1, 1, 0));
+    assert_eq!(callee.calls.get(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poll_ready_that_the_rules_ignore_counts_for_nothing() {
+    let circuit = two_strikes().build().unwrap();
+    let full = tower::service_fn(|()| ready(Answer::Ok("fine")));
+    let inner = CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly).layer(Rejects(full));
+    assert!(inner.oneshot(()).await.unwrap_err().is_bulkhead_full());
+    assert_eq!(circuit.snapshot().tally, tally(0, 0, 0));
+}
+
+/// Is never ready, and says so by a rejection of windbreak's.
+struct Rejects<S>(S);
+
+impl<S> Service<()> for Rejects<S>
+where
+    S: Service<(), Error = Error<&'static str>>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Err(Rejection::bulkhead_full(1).into()))
+    }
+
+    fn call(&mut self, (): ()) -> Self::Future {
+        self.0.call(())
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -117,46 +165,61 @@ async fn while_all_probes_are_out_it_is_ready_at_once_and_rejects() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_inner_service_that_was_not_asked_is_not_called_though_the_wait_has_ended_since() {
+async fn a_call_after_the_wait_is_admitted_though_poll_ready_came_before_its_end() {
     let circuit = two_strikes().build().unwrap();
-    let (callee, mut service) = guarded(&circuit);
+    let (upstream, mut service) = guarded(&circuit);
     trip(&circuit);
     advance(just_before(10 * SECOND)).await;
     assert_eq!(poll_ready(&mut service), Poll::Ready(Ok(())));
     advance(NANOSECOND).await;
-    assert_eq!(retry_after(service.call(()).await), Some(NANOSECOND), "as it was when it was asked");
-    assert_eq!((callee.polls.get(), callee.calls.get()), (0, 0));
-    assert_eq!(circuit.state(), State::Open, "no place was taken");
-
-    assert_eq!(service.ready().await.unwrap().call(()).await, Ok("fine"));
-    assert_eq!((callee.polls.get(), callee.calls.get()), (1, 1));
+    assert_eq!(service.call(()).await, Ok("fine"));
+    assert_eq!((upstream.polls.get(), upstream.calls.get()), (1, 1), "asked by the call");
     assert_eq!(circuit.state(), State::Closed);
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_inner_service_that_was_not_asked_is_not_called_though_the_circuit_was_reset_since() {
-    let switches: [fn(&Circuit); 3] = [Circuit::reset, Circuit::force_closed, Circuit::observe_only];
-    for switch in switches {
-        let circuit = two_strikes().build().unwrap();
-        let (callee, mut service) = guarded(&circuit);
-        circuit.force_open();
-        assert_eq!(poll_ready(&mut service), Poll::Ready(Ok(())));
-        switch(&circuit);
-        assert!(service.call(()).await.unwrap_err().is_circuit_open());
-        assert_eq!(service.ready().await.unwrap().call(()).await, Ok("fine"));
-        assert_eq!(callee.calls.get(), 1);
-    }
+async fn a_rejection_says_how_long_the_wait_is_when_it_is_called() {
+    let circuit = two_strikes().build().unwrap();
+    let (_, mut service) = guarded(&circuit);
+    trip(&circuit);
+    assert_eq!(poll_ready(&mut service), Poll::Ready(Ok(())));
+    advance(9 * SECOND).await;
+    assert_eq!(retry_after(service.call(()).await), Some(SECOND), "and not 10 s, as at poll_ready");
 }
 
 #[tokio::test(start_paused = true)]
-async fn once_the_wait_is_over_the_inner_service_is_asked_before_a_place_is_taken() {
+async fn a_call_is_admitted_once_the_circuit_was_switched_since_poll_ready() {
+    let switches: [fn(&Circuit); 3] = [Circuit::reset, Circuit::force_closed, Circuit::observe_only];
+    for switch in switches {
+        let circuit = two_strikes().build().unwrap();
+        let (upstream, mut service) = guarded(&circuit);
+        circuit.force_open();
+        assert_eq!(poll_ready(&mut service), Poll::Ready(Ok(())));
+        switch(&circuit);
+        assert_eq!(service.call(()).await, Ok("fine"));
+        assert_eq!((upstream.polls.get(), upstream.calls.get()), (1, 1));
+    }
+}
+
+/// The call finds the inner service busy and rejects. From then on the wait is known to be over, and the inner service is
+/// waited for.
+#[tokio::test(start_paused = true)]
+async fn once_the_wait_is_over_a_busy_inner_service_rejects_one_call_and_is_then_waited_for() {
     let circuit = two_strikes().build().unwrap();
-    let (callee, mut service) = guarded(&circuit);
+    let (upstream, mut service) = guarded(&circuit);
     trip_and_wait(&circuit).await;
-    callee.busy.set(true);
-    assert!(poll_ready(&mut service).is_pending());
-    assert_eq!(circuit.state(), State::Open, "a request that waits for its turn is no probe yet");
-    callee.busy.set(false);
+    upstream.busy.set(true);
+    assert_eq!(poll_ready(&mut service), Poll::Ready(Ok(())));
+    assert_eq!(retry_after(service.call(()).await), Some(Duration::ZERO), "the circuit would admit it");
+    for mut service in [service.clone(), service] {
+        assert!(poll_ready(&mut service).is_pending());
+        assert_eq!(circuit.state(), State::Open, "a request that waits for its turn is no probe yet");
+        upstream.busy.set(false);
+        assert_eq!(poll_ready(&mut service), Poll::Ready(Ok(())));
+        upstream.busy.set(true);
+    }
+    upstream.busy.set(false);
+    let (_, mut service) = (upstream, guarded(&circuit).1);
     assert_eq!(poll_ready(&mut service), Poll::Ready(Ok(())));
     assert_eq!(service.call(()).await, Ok("fine"));
     assert_eq!(circuit.state(), State::Closed);
@@ -192,20 +255,20 @@ async fn a_clone_shares_the_circuit_and_not_the_readiness() {
     assert_eq!(poll_ready(&mut service), Poll::Ready(Ok(())));
     let mut clone = service.clone();
     circuit.reset();
-    // The clone has been refused nothing: it reaches the connection, which was not asked and says so.
+    // The clone has been told nothing: it reaches the connection, which was not asked and says so.
     let unasked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| clone.call(())));
     assert!(unasked.is_err());
     assert_eq!(clone.circuit().snapshot().tally, tally(1, 1, 0));
 
     assert_eq!(clone.ready().await.unwrap().call(()).await, Ok("fine"));
-    assert_eq!(retry_after(service.call(()).await), Some(10 * SECOND), "the original was refused");
-    assert_eq!(callee.calls.get(), 1);
+    assert_eq!(service.call(()).await, Ok("fine"), "the original asks its connection");
+    assert_eq!(callee.calls.get(), 2);
 }
 
 #[tokio::test(start_paused = true)]
 async fn all_services_of_a_layer_share_its_circuit() {
     let circuit = two_strikes().build().unwrap();
-    let layer = CircuitBreakerLayer::new(circuit.clone());
+    let layer = CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly);
     let failing = || service_fn(|()| ready(Answer::Err(Error::Service("failed"))));
     for mut service in [layer.layer(failing()), layer.clone().layer(failing())] {
         assert!(service.ready().await.unwrap().call(()).await.unwrap_err().service().is_some());
@@ -220,20 +283,20 @@ async fn the_default_classifier_counts_timeouts_and_not_what_windbreak_rejects()
     let hangs = service_fn(|()| std::future::pending::<Answer>());
 
     let timeout = TimeoutLayer::new(SECOND).layer(hangs);
-    let answer = CircuitBreakerLayer::new(circuit.clone()).layer(timeout).oneshot(()).await;
+    let answer = CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly).layer(timeout).oneshot(()).await;
     assert!(answer.unwrap_err().is_timeout());
     assert_eq!(circuit.snapshot().tally, tally(1, 1, 0));
 
     let bulkhead = BulkheadLayer::new(1).unwrap();
-    let mut full = CircuitBreakerLayer::new(circuit.clone()).layer(bulkhead.layer(hangs));
+    let mut full = CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly).layer(bulkhead.layer(hangs));
     let first = tokio::spawn(full.ready().await.unwrap().call(()));
     tokio::task::yield_now().await;
     assert!(full.ready().await.unwrap().call(()).await.unwrap_err().is_bulkhead_full());
 
     let other = two_strikes().build().unwrap();
     other.force_open();
-    let nested = CircuitBreakerLayer::new(other).layer(hangs);
-    let answer = CircuitBreakerLayer::new(circuit.clone()).layer(nested).oneshot(()).await;
+    let nested = CircuitBreakerLayer::new(other, ErrorsOnly).layer(hangs);
+    let answer = CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly).layer(nested).oneshot(()).await;
     assert!(answer.unwrap_err().is_circuit_open());
 
     assert_eq!(circuit.snapshot().tally, tally(1, 1, 0));
@@ -243,12 +306,15 @@ async fn the_default_classifier_counts_timeouts_and_not_what_windbreak_rejects()
 #[tokio::test(start_paused = true)]
 async fn a_classifier_of_ones_own_decides() {
     let circuit = two_strikes().count_window(4).build().unwrap();
-    let layer = CircuitBreakerLayer::new(circuit.clone()).classify(|result: Result<&u16, &Error<()>>| match result {
-        Ok(500..) => failure(),
-        Ok(400..500) => Verdict::Declined,
-        Ok(_) => Verdict::Success,
-        Err(_) => Verdict::Ignored,
-    });
+    let layer = CircuitBreakerLayer::new(
+        circuit.clone(),
+        rules_fn(|result: Result<&u16, &Error<()>>| match result {
+            Ok(500..) => failure(),
+            Ok(400..500) => Verdict::Declined,
+            Ok(_) => Verdict::Success,
+            Err(_) => Verdict::Ignored,
+        }),
+    );
     let mut service =
         layer.layer(service_fn(|status: u16| ready(if status == 0 { Err(Error::Service(())) } else { Ok(status) })));
     for status in [500, 404, 200, 0] {
@@ -260,7 +326,7 @@ async fn a_classifier_of_ones_own_decides() {
 #[tokio::test(start_paused = true)]
 async fn the_time_of_a_call_runs_from_the_call_to_the_answer() {
     let circuit = two_strikes().slow_calls(SECOND, 1.0).build().unwrap();
-    let layer = CircuitBreakerLayer::new(circuit.clone());
+    let layer = CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly);
     let mut service = layer.layer(service_fn(|duration: Duration| async move {
         tokio::time::sleep(duration).await;
         Ok::<_, Error<()>>(())
@@ -278,7 +344,7 @@ async fn the_time_of_a_call_runs_from_the_call_to_the_answer() {
 async fn the_wrapped_service_can_be_reached() {
     let circuit = two_strikes().build().unwrap();
     let (callee, mut service) = guarded(&circuit);
-    assert_eq!(service.circuit().name(), "callee");
+    assert_eq!(service.circuit().name(), "upstream");
     assert!(Rc::ptr_eq(&service.get_ref().callee, &callee));
     service.get_mut().ready = true;
     assert!(service.into_inner().ready);

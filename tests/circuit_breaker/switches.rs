@@ -80,7 +80,7 @@ async fn observing_records_everything_and_never_opens() {
 #[tokio::test(start_paused = true)]
 async fn open_for_opens_once_for_so_long_and_then_goes_by_the_rules() {
     for circuit in one_in_each_state(two_strikes()).await {
-        circuit.open_for(3 * SECOND);
+        circuit.force_open_for(3 * SECOND);
         assert_eq!(rejected(&circuit), Some(3 * SECOND));
         advance(just_before(3 * SECOND)).await;
         assert_eq!(rejected(&circuit), Some(NANOSECOND));
@@ -99,7 +99,7 @@ async fn open_for_replaces_the_wait_that_was_running() {
     let circuit = two_strikes().build().unwrap();
     trip(&circuit);
     for seconds in [100, 1, 0] {
-        circuit.open_for(seconds * SECOND);
+        circuit.force_open_for(seconds * SECOND);
         assert_eq!(circuit.state(), State::Open);
         if seconds > 0 {
             assert_eq!(rejected(&circuit), Some(seconds * SECOND));
@@ -112,7 +112,7 @@ async fn open_for_replaces_the_wait_that_was_running() {
 #[tokio::test(start_paused = true)]
 async fn open_for_longer_than_the_clock_lasts_never_ends() {
     let circuit = two_strikes().build().unwrap();
-    circuit.open_for(Duration::MAX);
+    circuit.force_open_for(Duration::MAX);
     assert_eq!(rejected(&circuit), None);
     advance(10_000_000 * SECOND).await;
     assert_eq!(rejected(&circuit), None);
@@ -121,7 +121,7 @@ async fn open_for_longer_than_the_clock_lasts_never_ends() {
 #[tokio::test(start_paused = true)]
 async fn open_for_does_not_lengthen_later_waits() {
     let circuit = two_strikes().open_for(Backoff::exponential(SECOND).jitter(Jitter::None)).build().unwrap();
-    circuit.open_for(50 * SECOND);
+    circuit.force_open_for(50 * SECOND);
     advance(50 * SECOND).await;
     for seconds in [1, 2, 4] {
         fail(&circuit);
@@ -153,7 +153,7 @@ async fn every_switch_makes_a_growing_wait_start_over() {
         fail(&circuit);
         assert_eq!(rejected(&circuit), Some(2 * SECOND));
         switch(&circuit);
-        circuit.open_for(SECOND);
+        circuit.force_open_for(SECOND);
         advance(SECOND).await;
         fail(&circuit);
         assert_eq!(rejected(&circuit), Some(SECOND));

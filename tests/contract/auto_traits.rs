@@ -108,7 +108,7 @@ fn handles_policies_and_numbers_are_shareable() {
     clonable::<RetryPolicyBuilder>();
     clonable::<RetryBudget>();
     clonable::<Backoff>();
-    clonable::<Delays<rand::rngs::SmallRng>>();
+    clonable::<Delays>();
     clonable::<Jitter>();
     clonable::<CountWindow>();
     clonable::<TimeWindow>();

@@ -133,7 +133,7 @@ async fn retries_stop_when_the_circuit_opens() {
 #[tokio::test(start_paused = true)]
 async fn retries_do_not_hammer_an_open_circuit() {
     let parts = Parts::new();
-    parts.circuit.open_for(seconds(30));
+    parts.circuit.force_open_for(seconds(30));
     let start = Instant::now();
     let error = parts.stack(60, 10).oneshot(Please::Answer).await.unwrap_err();
     assert_eq!(error.retry_after(), Some(seconds(30)));

@@ -175,6 +175,6 @@ pub(crate) fn retry_layer() -> RetryLayer<AllIdempotent<Request>> {
 /// A circuit whose wait is over, so that its next request is a probe.
 pub(crate) fn half_open(probes: usize) -> (CircuitBreakerLayer<ErrorsOnly>, Circuit) {
     let circuit = Circuit::builder("callee").probes(probes).probe_timeout(LONG).build().expect("valid");
-    circuit.open_for(Duration::ZERO);
+    circuit.force_open_for(Duration::ZERO);
     (CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly), circuit)
 }

@@ -37,7 +37,7 @@ async fn timeout() -> StackError {
 
 async fn circuit_open_for(wait: Duration) -> StackError {
     let circuit = Circuit::builder("payments").build().expect("valid");
-    circuit.open_for(wait);
+    circuit.force_open_for(wait);
     rejection_by(CircuitBreakerLayer::new(circuit, ErrorsOnly)).await
 }
 

@@ -14,10 +14,10 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
-use tokio::sync::watch;
+use tokio::task::unconstrained;
 use tower::{Layer, Service, service_fn};
 use windbreak::backoff::{Backoff, Jitter};
-use windbreak::circuit_breaker::{Permit, State};
+use windbreak::circuit_breaker::{CircuitBuilder, Permit, State, StateWatcher};
 use windbreak::rules::Classify;
 use windbreak::window::Tally;
 use windbreak::{Circuit, CircuitBreakerLayer, Effect, Error, Failure, Rejection, Verdict};
@@ -46,7 +46,7 @@ impl Share {
     }
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Window {
     Count(usize),
     Time { nanos: u64, buckets: usize },
@@ -63,33 +63,38 @@ struct Rules {
     max_wait: Duration,
     probes: u64,
     probe_timeout: Duration,
-    /// The longest wait the callee may ask for, if it may.
-    max_retry_after: Option<Duration>,
+    minimum_span: Duration,
+    abandoned_after: Option<Duration>,
+    recover_over: Option<Duration>,
 }
 
 impl Rules {
-    fn build(&self) -> Circuit {
+    fn builder(&self) -> CircuitBuilder {
         let wait = Backoff::exponential(self.first_wait).factor(self.factor.into()).max(self.max_wait);
         let count = |number: u64| usize::try_from(number).expect("a small number");
-        let builder = Circuit::builder("callee")
+        let builder = Circuit::builder("upstream")
             .failure_ratio(self.failures.ratio())
             .minimum_calls(count(self.minimum_calls))
             .open_for(wait.jitter(Jitter::None))
             .probes(count(self.probes))
-            .probe_timeout(self.probe_timeout);
+            .probe_timeout(self.probe_timeout)
+            .minimum_span(self.minimum_span);
         let builder = match self.window {
             Window::Count(calls) => builder.count_window(calls),
             Window::Time { nanos, buckets } => builder.time_window_with_buckets(Duration::from_nanos(nanos), buckets),
         };
-        let builder = match self.max_retry_after {
-            Some(max) => builder.open_on_retry_after(max),
+        let builder = match self.abandoned_after {
+            Some(duration) => builder.abandoned_after(duration),
             None => builder,
         };
-        let builder = match self.slow {
+        let builder = match self.recover_over {
+            Some(duration) => builder.recover_over(duration),
+            None => builder,
+        };
+        match self.slow {
             Some((threshold, share)) => builder.slow_calls(threshold, share.ratio()),
             None => builder,
-        };
-        builder.build().expect("the rules are valid")
+        }
     }
 }
 
@@ -121,10 +126,12 @@ fn any_rules() -> impl Strategy<Value = Rules> {
     let wait = (any_span(), 1_u32..=3, any_span());
     let slow = prop::option::of((any_span(), any_share()));
     let probes = (1_u64..8, any_span());
-    let max_retry_after = prop::option::of(any_span());
-    (window, any_share(), 1_u64..12, slow, wait, probes, max_retry_after).prop_map(
-        |(window, failures, minimum_calls, slow, (first_wait, factor, further), probes, max_retry_after)| {
+    let minimum_span = prop_oneof![2 => Just(Duration::ZERO), 1 => any_span()];
+    let times = (minimum_span, prop::option::of(any_span()), prop::option::of(any_span()));
+    (window, any_share(), 1_u64..12, slow, wait, probes, times).prop_map(
+        |(window, failures, minimum_calls, slow, (first_wait, factor, further), probes, times)| {
             let (probes, probe_timeout) = probes;
+            let (minimum_span, abandoned_after, recover_over) = times;
             let most = if let Window::Count(calls) = window { calls as u64 } else { u64::MAX };
             let minimum_calls = minimum_calls.min(most);
             let max_wait = first_wait + further;
@@ -138,7 +145,9 @@ fn any_rules() -> impl Strategy<Value = Rules> {
                 max_wait,
                 probes,
                 probe_timeout,
-                max_retry_after,
+                minimum_span,
+                abandoned_after,
+                recover_over,
             }
         },
     )
@@ -170,7 +179,9 @@ struct Call {
     /// Between which two changes of state it was admitted; `None` if nothing is recorded of it.
     era: Option<u64>,
     /// Its place among the probes of that era, if it is one.
-    probe: usize,
+    probe: Option<usize>,
+    /// Whether its time counts.
+    timed: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -193,7 +204,14 @@ struct Reference {
     state: State,
     era: u64,
     recorded: Vec<Recorded>,
+    /// When the window was judged, and whether the failures were too many.
+    judgements: Vec<(Duration, bool)>,
     probes: Vec<Probe>,
+    /// The time of cancelled probes that is not yet counted.
+    cancelled: Duration,
+    recovering_since: Duration,
+    /// Where the edges of a time window begin.
+    edges_from: Duration,
     opened_by: Tally,
     /// `None` is never.
     open_until: Option<Duration>,
@@ -209,7 +227,11 @@ impl Reference {
             state: State::Closed,
             era: 0,
             recorded: Vec::new(),
+            judgements: Vec::new(),
             probes: Vec::new(),
+            cancelled: Duration::ZERO,
+            recovering_since: Duration::ZERO,
+            edges_from: Duration::ZERO,
             opened_by: Tally::default(),
             open_until: None,
             openings_in_a_row: 0,
@@ -226,7 +248,8 @@ impl Reference {
             Window::Count(calls) => count(self.recorded.iter().rev().take(calls)),
             // The clock is cut at fixed edges; a call counts while fewer edges than buckets lie between it and now.
             Window::Time { nanos, buckets } => {
-                let edges = |at: Duration| at.as_nanos() * buckets as u128 / u128::from(nanos);
+                let edges =
+                    |at: Duration| at.saturating_sub(self.edges_from).as_nanos() * buckets as u128 / u128::from(nanos);
                 count(self.recorded.iter().filter(|call| edges(self.now) - edges(call.at) < buckets as u128))
             }
         }
@@ -254,10 +277,16 @@ impl Reference {
         self.state = state;
         self.era += 1;
         self.probes.clear();
+        self.cancelled = Duration::ZERO;
+    }
+
+    fn forget_calls(&mut self) {
+        self.recorded.clear();
+        self.judgements.clear();
     }
 
     fn forget(&mut self) {
-        self.recorded.clear();
+        self.forget_calls();
         self.openings_in_a_row = 0;
     }
 
@@ -276,31 +305,40 @@ impl Reference {
         self.change_to(State::Open);
     }
 
-    fn judge_window(&mut self, asked_for: Option<Duration>) {
+    fn judge_window(&mut self) {
         let tally = self.window();
-        let tripped = tally.calls >= self.rules.minimum_calls && self.too_many(tally);
-        if tripped {
-            self.saw("closed to open");
+        let exceeded = tally.calls >= self.rules.minimum_calls && self.too_many(tally);
+        self.judgements.push((self.now, exceeded));
+        if !exceeded {
+            return;
         }
-        let due = if tripped { Some(self.next_wait()) } else { None };
-        // The longer one, if there are two.
-        if let Some(wait) = due.max(asked_for) {
+        // Back to where the failures first were too many.
+        let run = self.judgements.iter().rev().take_while(|(_, exceeded)| *exceeded);
+        let since = run.map(|(at, _)| *at).min().expect("it is exceeded now");
+        let last = self.recorded.last().expect("a call was recorded");
+        let spans = self.rules.minimum_span.is_zero()
+            || ((last.failed || last.slow) && self.now.saturating_sub(since) >= self.rules.minimum_span);
+        if spans {
+            self.saw(if self.state == State::Closed { "closed to open" } else { "recovering to open" });
+            let wait = self.next_wait();
             self.open(self.now, wait);
+        } else {
+            self.saw("failures that do not span the time");
         }
     }
 
     /// Tries every way in which the missing probes can end. If all lead to the same judgement, that is it.
     fn judge_probes(&mut self, at: Duration) {
+        if self.state != State::HalfOpen {
+            return;
+        }
         let ended = self.tally();
-        let missing = self.rules.probes - ended.calls;
+        let probes = self.rules.probes.max(ended.calls);
+        let missing = probes - ended.calls;
         let mut judgements = Vec::new();
         for failures in 0..=missing {
             for slow in 0..=missing {
-                judgements.push(self.too_many(Tally {
-                    calls: self.rules.probes,
-                    failures: ended.failures + failures,
-                    slow: ended.slow + slow,
-                }));
+                judgements.push(self.too_many(Tally::new(probes, ended.failures + failures, ended.slow + slow)));
             }
         }
         if judgements.iter().all(|&too_many| too_many) {
@@ -308,17 +346,50 @@ impl Reference {
             let wait = self.next_wait();
             self.open(at, wait);
         } else if !judgements.contains(&true) {
-            self.saw("half-open to closed");
-            self.forget();
-            self.change_to(State::Closed);
+            self.forget_calls();
+            if self.rules.recover_over.is_some() {
+                self.saw("half-open to recovering");
+                self.recovering_since = at;
+                self.change_to(State::Recovering);
+            } else {
+                self.saw("half-open to closed");
+                self.openings_in_a_row = 0;
+                self.change_to(State::Closed);
+            }
         }
     }
 
-    /// Hung probes are noticed when a request arrives or an answer comes in; what they change, they changed when their
-    /// time was over.
+    /// Hung probes and the end of a recovery are noticed when a request arrives or a result comes in.
+    fn notice_time(&mut self) {
+        self.notice_hung_probes();
+        let over = self.rules.recover_over.unwrap_or_default();
+        if self.state == State::Recovering && self.now >= self.recovering_since + over {
+            self.saw("recovering to closed");
+            self.openings_in_a_row = 0;
+            // Calls that are under way still count, so the era goes on.
+            self.state = State::Closed;
+        }
+    }
+
+    /// A probe was cancelled: its time is added to that of others, and each full timeout of it is a failed probe.
+    fn add_cancelled(&mut self, spent: Duration) {
+        self.cancelled += spent;
+        while self.state == State::HalfOpen && self.cancelled >= self.rules.probe_timeout {
+            self.saw("cancelled probes add up");
+            self.cancelled -= self.rules.probe_timeout;
+            self.probes.push(Probe::Ended(Recorded { at: self.now, failed: true, slow: self.is_hung_slow() }));
+            self.judge_probes(self.now);
+        }
+    }
+
+    fn is_hung_slow(&self) -> bool {
+        self.rules.slow.is_some_and(|(threshold, _)| self.rules.probe_timeout >= threshold)
+    }
+
+    /// What hung probes change, they changed when their time was over.
     fn notice_hung_probes(&mut self) {
         let timeout = self.rules.probe_timeout;
-        let slow = self.rules.slow.is_some_and(|(threshold, _)| timeout >= threshold);
+        let slow = self.is_hung_slow();
         loop {
             let hung = self.probes.iter_mut().filter_map(|probe| match *probe {
                 Probe::Out { since } if self.now.saturating_sub(since) > timeout => Some((since + timeout, probe)),
@@ -335,7 +406,7 @@ impl Reference {
     }
 
     fn acquire(&mut self) -> Result<Call, Option<Duration>> {
-        self.notice_hung_probes();
+        self.notice_time();
         if self.state == State::Open && self.open_until.is_some_and(|until| self.now >= until) {
             self.saw("open to half-open");
             if self.open_until == Some(self.now) {
@@ -344,60 +415,91 @@ impl Reference {
             self.change_to(State::HalfOpen);
         }
         let taken = self.probes.iter().filter(|probe| !matches!(probe, Probe::GivenBack)).count() as u64;
+        let mut probe = None;
         match self.state {
             State::Open => return Err(self.open_until.map(|until| until.saturating_sub(self.now))),
             State::ForcedOpen => return Err(None),
-            State::HalfOpen if taken == self.rules.probes => {
+            State::HalfOpen if taken >= self.rules.probes => {
                 self.saw("all probes are out");
                 return Err(None);
             }
-            State::HalfOpen => self.probes.push(Probe::Out { since: self.now }),
+            State::HalfOpen => {
+                probe = Some(self.probes.len());
+                self.probes.push(Probe::Out { since: self.now });
+            }
             _ => {}
         }
         let era = (self.state != State::ForcedClosed).then_some(self.era);
-        Ok(Call { began: self.now, era, probe: self.probes.len().saturating_sub(1) })
+        let timed = probe.is_some() || self.rules.slow.is_some() || self.rules.abandoned_after.is_some();
+        Ok(Call { began: self.now, era, probe, timed })
     }
 
     fn finish(&mut self, call: Call, end: End) {
         let Some(era) = call.era else { return };
-        let slow = self.rules.slow.is_some_and(|(threshold, _)| self.now.saturating_sub(call.began) > threshold);
+        let ran = self.now.saturating_sub(call.began);
+        let slow = call.timed && self.rules.slow.is_some_and(|(threshold, _)| ran > threshold);
+        let abandoned = call.timed && self.rules.abandoned_after.is_some_and(|duration| ran >= duration);
         let failed = match end {
-            End::Says(Verdict::Success | Verdict::Declined | Verdict::InProgress { .. }) => Some(false),
             End::Says(Verdict::Failure(_)) | End::Panics => Some(true),
             End::Says(Verdict::Ignored) => None,
+            End::Says(_) => Some(false),
+            End::IsCancelled if abandoned => Some(true),
             End::IsCancelled => slow.then_some(false),
         };
-        let asked_for = match (end, self.rules.max_retry_after) {
-            (End::Says(Verdict::Failure(failure)), Some(max)) => failure.retry_after.map(|wait| wait.min(max)),
-            _ => None,
-        };
-        let asked_for = asked_for.filter(|wait| !wait.is_zero());
         let recorded = failed.map(|failed| Recorded { at: self.now, failed, slow });
-        self.notice_hung_probes();
+        let is_probe = self.state == State::HalfOpen && call.probe.is_some();
+        if is_probe || self.state == State::Recovering && era == self.era && recorded.is_some() {
+            self.notice_time();
+        }
         if era != self.era {
-            self.saw("answer of an earlier era");
+            self.saw("result of an earlier era");
             return;
         }
-        match (self.state, recorded) {
-            (State::Closed, Some(recorded)) => {
+        match (self.state, recorded, call.probe) {
+            (State::Closed | State::Recovering, Some(recorded), _) => {
+                if abandoned && end == End::IsCancelled {
+                    self.saw("abandoned");
+                }
                 self.recorded.push(recorded);
-                self.judge_window(asked_for);
+                self.judge_window();
             }
-            (State::ObserveOnly, Some(recorded)) => self.recorded.push(recorded),
-            (State::HalfOpen, recorded) if matches!(self.probes[call.probe], Probe::Out { .. }) => {
-                self.probes[call.probe] = recorded.map_or(Probe::GivenBack, Probe::Ended);
-                match (recorded, asked_for) {
-                    (Some(_), None) => self.judge_probes(self.now),
-                    (Some(_), Some(asked_for)) => {
-                        self.saw("probe asks for a wait");
-                        let due = self.next_wait();
-                        self.open(self.now, due.max(asked_for));
-                    }
-                    (None, _) => self.saw("probe gives its place back"),
+            (State::ObserveOnly, Some(recorded), _) => self.recorded.push(recorded),
+            (State::HalfOpen, recorded, Some(probe)) => {
+                let Probe::Out { since } = self.probes[probe] else { return };
+                self.probes[probe] = recorded.map_or(Probe::GivenBack, Probe::Ended);
+                if recorded.is_some() {
+                    return self.judge_probes(self.now);
+                }
+                self.saw("probe gives its place back");
+                if end == End::IsCancelled {
+                    self.add_cancelled(self.now.saturating_sub(since));
                 }
             }
             _ => {}
         }
+    }
+
+    /// Goes by other rules. The window keeps what it has room for.
+    fn reconfigure(&mut self, rules: Rules) {
+        self.notice_time();
+        self.judgements.clear();
+        match (self.rules.window, rules.window) {
+            (Window::Count(before), Window::Count(after)) => {
+                let kept = self.recorded.len().min(before).min(after);
+                self.recorded.drain(..self.recorded.len() - kept);
+            }
+            (before, after) if before == after => {}
+            _ => {
+                self.recorded.clear();
+                self.edges_from = self.now;
+            }
+        }
+        let waits = |rules: &Rules| (rules.first_wait, rules.factor, rules.max_wait);
+        if waits(&rules) != waits(&self.rules) {
+            self.openings_in_a_row = 0;
+        }
+        self.rules = rules;
+        self.judge_probes(self.now);
     }
 
     fn operate(&mut self, switch: Switch) {
@@ -435,6 +537,9 @@ enum Span {
     RestOfWait,
     SlowThreshold,
     ProbeTimeout,
+    HalfProbeTimeout,
+    /// The span of failures, the time after which a call is abandoned, the recovery.
+    Other(u32),
     Window,
     Bucket,
 }
@@ -451,6 +556,9 @@ enum Step {
     /// So long, and a nanosecond less or more.
     Advance(Span, i8),
     Operate(Switch),
+    Reconfigure(usize),
+    /// A request that is cancelled after half a probe timeout. By itself chance seldom picks the same call twice.
+    AcquireAndCancel(i8),
 }
 
 /// Decoded from two numbers by hand: a tree of strategies takes ten times as long as all the rest. Removing steps is
@@ -459,22 +567,22 @@ fn any_step() -> impl Strategy<Value = Step> {
     (0_u32..1000, any::<u32>()).prop_map(|(kind, number)| match kind {
         0..460 => Step::Acquire { through_a_service: number % 2 == 1 },
         460..880 => Step::Finish { which: (number / 32) as usize, end: any_end(number % 32, number / 1024) },
-        880..990 => Step::Advance(any_advance(number / 3), i8::try_from(number % 3).map_or(0, |off| off - 1)),
+        880..950 => Step::Advance(any_advance(number / 3), i8::try_from(number % 3).map_or(0, |off| off - 1)),
+        950..985 => Step::AcquireAndCancel(i8::try_from(number % 2).unwrap_or_default()),
+        985..990 => Step::Reconfigure(number as usize),
         _ => Step::Operate(any_switch(number)),
     })
 }
 
 fn any_end(kind: u32, number: u32) -> End {
-    let failure = Failure::new(Effect::Unknown);
     End::Says(match kind {
-        0..12 => Verdict::Success,
-        12..23 => Verdict::Failure(failure),
-        23 => Verdict::Failure(failure.retry_after(span(number))),
-        24 if number % 2 == 0 => Verdict::Failure(failure.retry_after(Duration::ZERO)),
-        24 => Verdict::in_progress(Some(span(number))),
-        25 | 26 => Verdict::Declined,
-        27 | 28 => Verdict::Ignored,
-        29 | 30 => return End::IsCancelled,
+        0..11 => Verdict::Success,
+        11..21 => Verdict::UNKNOWN,
+        21 if number % 2 == 0 => Verdict::throttled(Some(span(number))),
+        21 => Verdict::in_progress(Some(span(number))),
+        22 => Verdict::Declined,
+        23 => Verdict::Ignored,
+        24..31 => return End::IsCancelled,
         _ => return End::Panics,
     })
 }
@@ -483,10 +591,12 @@ fn any_advance(number: u32) -> Span {
     match number % 40 {
         0..4 => Span::Any(span(number / 40)),
         4 => Span::Months(number / 40 % 12),
-        5..28 => Span::RestOfWait,
-        28..30 => Span::SlowThreshold,
-        30..34 => Span::ProbeTimeout,
-        34 => Span::Window,
+        5..24 => Span::RestOfWait,
+        24..26 => Span::SlowThreshold,
+        26..28 => Span::ProbeTimeout,
+        28..34 => Span::HalfProbeTimeout,
+        34..37 => Span::Other(number / 40 % 3),
+        37 => Span::Window,
         _ => Span::Bucket,
     }
 }
@@ -529,7 +639,7 @@ struct AsTold;
 
 impl Classify<Verdict, Error<()>> for AsTold {
     fn classify(&self, result: Result<&Verdict, &Error<()>>) -> Verdict {
-        *result.expect("the callee answers")
+        *result.expect("the upstream responds")
     }
 }
 
@@ -556,13 +666,13 @@ impl Held {
 
 struct Subject {
     circuit: Circuit,
-    states: watch::Receiver<State>,
+    states: StateWatcher,
     held: Vec<Held>,
 }
 
 impl Subject {
     fn new(rules: &Rules) -> Self {
-        let circuit = rules.build();
+        let circuit = rules.builder().build().expect("the rules are valid");
         let states = circuit.subscribe();
         // The first look puts the edges of a time window in place.
         assert_eq!(circuit.snapshot().tally, Tally::default());
@@ -574,14 +684,26 @@ impl Subject {
         Ok(())
     }
 
+    /// While the circuit recovers chance decides; so it is asked until it says yes, to be where the reference is.
+    fn acquire_at_last(&mut self, through_a_service: bool) {
+        for _ in 0..10_000 {
+            match self.acquire(through_a_service) {
+                Ok(()) => return,
+                Err(Rejection::CircuitOpen { retry_after, .. }) => assert_eq!(retry_after, None),
+                Err(other) => panic!("{other:?}"),
+            }
+        }
+        panic!("of 10,000 requests at least a tenth is admitted");
+    }
+
     fn call(&self) -> Result<Held, Rejection> {
         let mut context = Context::from_waker(Waker::noop());
-        let mut service = CircuitBreakerLayer::new(self.circuit.clone())
-            .classify(AsTold)
-            .layer(service_fn(|script: Script| Scripted(script)));
+        let mut service =
+            CircuitBreakerLayer::new(self.circuit.clone(), AsTold).layer(service_fn(|script: Script| Scripted(script)));
         assert!(service.poll_ready(&mut context).is_ready());
         let script = Script::default();
-        let mut response = Box::pin(service.call(Rc::clone(&script)));
+        // A rejection spends the budget of the task, which is that of the whole walk.
+        let mut response = Box::pin(unconstrained(service.call(Rc::clone(&script))));
         match response.as_mut().poll(&mut context) {
             Poll::Pending => Ok(Held::Response(script, response)),
             Poll::Ready(Err(Error::Rejected(rejection))) => Err(rejection),
@@ -594,7 +716,7 @@ impl Subject {
             Switch::ForceOpen => self.circuit.force_open(),
             Switch::ForceClosed => self.circuit.force_closed(),
             Switch::ObserveOnly => self.circuit.observe_only(),
-            Switch::OpenFor(wait) => self.circuit.open_for(wait),
+            Switch::OpenFor(wait) => self.circuit.force_open_for(wait),
             Switch::Reset => self.circuit.reset(),
         }
     }
@@ -609,15 +731,18 @@ struct Walk {
     calls: Vec<Call>,
     watched: Subject,
     left_alone: Subject,
+    /// What they may be reconfigured to.
+    rules: Vec<Rules>,
 }
 
 impl Walk {
-    fn new(rules: &Rules) -> Self {
+    fn new(rules: Vec<Rules>) -> Self {
         Self {
-            reference: Reference::new(rules.clone()),
+            reference: Reference::new(rules[0].clone()),
             calls: Vec::new(),
-            watched: Subject::new(rules),
-            left_alone: Subject::new(rules),
+            watched: Subject::new(&rules[0]),
+            left_alone: Subject::new(&rules[0]),
+            rules,
         }
     }
 
@@ -626,10 +751,29 @@ impl Walk {
     }
 
     async fn take(&mut self, step: Step) -> Result<(), TestCaseError> {
+        if let Step::AcquireAndCancel(off) = step {
+            let calls = self.calls.len();
+            self.take_one(Step::Acquire { through_a_service: off > 0 }).await?;
+            self.take_one(Step::Advance(Span::HalfProbeTimeout, off)).await?;
+            if self.calls.len() > calls {
+                self.take_one(Step::Finish { which: calls, end: End::IsCancelled }).await?;
+            }
+            return Ok(());
+        }
+        self.take_one(step).await
+    }
+
+    async fn take_one(&mut self, step: Step) -> Result<(), TestCaseError> {
         match step {
+            Step::AcquireAndCancel(_) => {}
             Step::Acquire { through_a_service } => {
                 let expected = self.reference.acquire();
+                let recovers = self.reference.state == State::Recovering;
                 for subject in self.subjects() {
+                    if recovers {
+                        subject.acquire_at_last(through_a_service);
+                        continue;
+                    }
                     match (subject.acquire(through_a_service), &expected) {
                         (Ok(()), Ok(_)) => {}
                         (Err(Rejection::CircuitOpen { retry_after, .. }), Err(expected)) => {
@@ -656,6 +800,14 @@ impl Walk {
                 self.reference.now += by;
                 tokio::time::advance(by).await;
             }
+            Step::Reconfigure(which) => {
+                let rules = self.rules[which % self.rules.len()].clone();
+                self.reference.saw("reconfigured");
+                self.reference.reconfigure(rules.clone());
+                for subject in self.subjects() {
+                    subject.circuit.reconfigure(|_| rules.builder()).expect("the rules are valid");
+                }
+            }
             Step::Operate(switch) => {
                 self.reference.operate(switch);
                 for subject in self.subjects() {
@@ -677,6 +829,12 @@ impl Walk {
             }
             (Span::SlowThreshold, _) => rules.slow.map_or(Duration::ZERO, |(threshold, _)| threshold),
             (Span::ProbeTimeout, _) => rules.probe_timeout,
+            (Span::HalfProbeTimeout, _) => rules.probe_timeout / 2,
+            (Span::Other(which), _) => match which {
+                0 => rules.minimum_span,
+                1 => rules.abandoned_after.unwrap_or_default(),
+                _ => rules.recover_over.unwrap_or_default(),
+            },
             (Span::Window | Span::Bucket, Window::Count(_)) => Duration::ZERO,
             (Span::Window, Window::Time { nanos, .. }) => Duration::from_nanos(nanos),
             (Span::Bucket, Window::Time { nanos, buckets }) => Duration::from_nanos(nanos / buckets as u64),
@@ -695,7 +853,7 @@ impl Walk {
         }
         for subject in [watched, left_alone] {
             prop_assert_eq!(subject.circuit.state(), reference.state);
-            prop_assert_eq!(*subject.states.borrow(), reference.state);
+            prop_assert_eq!(subject.states.state(), reference.state);
         }
         Ok(())
     }
@@ -715,13 +873,13 @@ fn agrees_with_a_plain_list_of_calls_step_by_step() {
     let seen = RefCell::new(BTreeMap::new());
 
     let config = Config { cases: 64, failure_persistence: None, max_shrink_iters: 50_000, ..Config::default() };
-    let histories = (any_rules(), prop::collection::vec(any_step(), 1..=LONGEST_HISTORY));
+    let histories = (prop::collection::vec(any_rules(), 3), prop::collection::vec(any_step(), 1..=LONGEST_HISTORY));
     while taken.get() < wanted {
         // A runner counts its cases over all its runs, so each run takes a new one.
         let result = TestRunner::new(config.clone()).run(&histories, |(rules, steps)| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
             runtime.block_on(async {
-                let mut walk = Walk::new(&rules);
+                let mut walk = Walk::new(rules);
                 walk.compare()?;
                 taken.set(taken.get() + steps.len() as u64);
                 for step in steps {
@@ -748,13 +906,19 @@ fn agrees_with_a_plain_list_of_calls_step_by_step() {
         "open to half-open",
         "half-open to open",
         "half-open to closed",
+        "half-open to recovering",
+        "recovering to closed",
+        "recovering to open",
+        "failures that do not span the time",
+        "abandoned",
+        "cancelled probes add up",
+        "reconfigured",
         "admitted at the very end of the wait",
         "all probes are out",
         "probe gives its place back",
         "hung probe",
         "hung probes whose open wait is over too",
-        "answer of an earlier era",
-        "probe asks for a wait",
+        "result of an earlier era",
     ] {
         let times = seen.get(what).copied().unwrap_or_default();
         assert!(times > taken / 10_000, "{what}: only {times} times in {taken} steps");

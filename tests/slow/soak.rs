@@ -174,7 +174,7 @@ where
         };
         Poll::Ready(match answer {
             Ok(()) => Ending::Success,
-            Err(Error::Service(())) => Ending::Failure,
+            Err(error) if error.service().is_some() => Ending::Failure,
             Err(error) if error.is_circuit_open() => Ending::CircuitOpen,
             Err(error) if error.is_bulkhead_full() => Ending::BulkheadFull,
             Err(error) => {
@@ -286,7 +286,7 @@ async fn after_a_million_calls_nothing_is_lost() {
     assert_eq!((places.in_flight(), places.queued()), (0, 0));
 
     recover(&circuit, open_for).await;
-    circuit.open_for(Duration::ZERO);
+    circuit.force_open_for(Duration::ZERO);
     assert_eq!(acquire_all(&circuit).len(), PROBES);
     recover(&circuit, open_for).await;
 }

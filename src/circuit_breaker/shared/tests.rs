@@ -1,14 +1,20 @@
 //! Who takes the lock, and who does not: from outside that shows only in the time it takes.
 
+use std::mem::offset_of;
+use std::time::Duration;
+
 use super::*;
-use crate::rules::{Effect, Failure, Verdict};
+use crate::circuit_breaker::circuit::Circuit;
+use crate::circuit_breaker::permit::Permit;
+use crate::circuit_breaker::state::State;
+use crate::rules::{Effect, Failure};
 
 const FAILURE: Verdict = Verdict::Failure(Failure::new(Effect::Unknown));
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// With a window of two calls, both of them successes.
 fn healthy() -> Circuit {
-    let circuit = Circuit::builder("callee").count_window(2).failure_ratio(1.0).open_for(HOUR).build().unwrap();
+    let circuit = Circuit::builder("upstream").count_window(2).failure_ratio(1.0).open_for(HOUR).build().unwrap();
     for _ in 0..2 {
         circuit.acquire().unwrap().record(Verdict::Success);
     }
@@ -17,12 +23,11 @@ fn healthy() -> Circuit {
 
 /// Changes the machine behind the word's back. Who takes the lock puts the word right, and gives itself away.
 fn takes_the_lock<R>(circuit: &Circuit, run: impl FnOnce() -> R) -> bool {
-    let word = circuit.inner.word();
+    let word = circuit.shared().word();
     assert_ne!(word.state(), State::ForcedOpen);
-    let mut step = Step::new(&circuit.inner.common.rules, Now::default());
-    circuit.inner.machine.lock().unwrap().force_open(&mut step);
+    circuit.shared().machine.lock().unwrap().force_open(&mut Step::default());
     let result = run();
-    let taken = circuit.inner.word() != word;
+    let taken = circuit.shared().word() != word;
     // Only now: a permit that is dropped may take the lock.
     drop(result);
     taken
@@ -54,7 +59,7 @@ fn a_call_that_changes_the_window_takes_the_lock() {
 }
 
 #[test]
-fn an_answer_that_comes_too_late_takes_no_lock() {
+fn a_late_result_takes_no_lock() {
     for verdict in [FAILURE, Verdict::Success, Verdict::Ignored] {
         let circuit = healthy();
         let late = circuit.acquire().unwrap();
@@ -63,7 +68,7 @@ fn an_answer_that_comes_too_late_takes_no_lock() {
 
         let circuit = healthy();
         let late = circuit.acquire().unwrap();
-        circuit.open_for(HOUR);
+        circuit.force_open_for(HOUR);
         assert!(!takes_the_lock(&circuit, || late.record(verdict)));
     }
 }
@@ -71,15 +76,21 @@ fn an_answer_that_comes_too_late_takes_no_lock() {
 #[test]
 fn a_rejection_takes_no_lock_and_a_probe_does() {
     let circuit = healthy();
-    circuit.open_for(HOUR);
-    assert!(!takes_the_lock(&circuit, || circuit.refusal().unwrap()));
+    circuit.force_open_for(HOUR);
+    assert!(!takes_the_lock(&circuit, || circuit.shared().refusal().unwrap()));
     assert!(!takes_the_lock(&circuit, || circuit.acquire().unwrap_err()));
 
     let circuit = healthy();
-    circuit.open_for(Duration::ZERO);
+    circuit.force_open_for(Duration::ZERO);
     assert!(takes_the_lock(&circuit, || circuit.acquire()));
     let circuit = healthy();
-    circuit.open_for(Duration::ZERO);
+    circuit.force_open_for(Duration::ZERO);
     let _probe = circuit.acquire().unwrap();
-    assert!(takes_the_lock(&circuit, || circuit.refusal()));
+    assert!(takes_the_lock(&circuit, || circuit.shared().refusal()));
+}
+
+#[test]
+fn the_word_lies_on_another_cache_line_than_the_reference_count() {
+    // The counts of an `Arc` lie directly before what it holds.
+    assert!(offset_of!(Shared, word) + 2 * size_of::<usize>() >= 64);
 }
