@@ -2,14 +2,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use http::Response;
 use http_body::Body;
 use pin_project_lite::pin_project;
 
-use super::rules::{Http, HttpRules};
-use crate::attempts::Attempts;
 use crate::deadline::{Timer, end_of};
-use crate::rules::{Discard, Discarding};
+use crate::rules::Discarding;
 
 /// How many frames are read before the clock is asked and other tasks have their turn: a body may be always ready, and
 /// empty frames use up no bytes. A body of 64 KiB mostly has fewer.
@@ -46,7 +43,7 @@ impl Drain {
     }
 
     /// `None` if there is nothing to be read, or if it is known to be too long.
-    fn drain<B>(self, body: B) -> Option<Discarding>
+    pub(super) fn drain<B>(self, body: B) -> Option<Discarding>
     where
         B: Body + Send + 'static,
     {
@@ -59,54 +56,6 @@ impl Drain {
 impl Default for Drain {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-impl<B> Discard<Response<B>> for HttpRules
-where
-    B: Body + Send + 'static,
-{
-    fn discard(&self, response: Response<B>) -> Option<Discarding> {
-        self.drain.drain(response.into_body())
-    }
-
-    fn mark(&self, response: &mut Response<B>, attempts: &Attempts) {
-        response.extensions_mut().insert(attempts.clone());
-    }
-}
-
-#[cfg(feature = "reqwest")]
-impl Discard<reqwest::Response> for HttpRules {
-    fn discard(&self, response: reqwest::Response) -> Option<Discarding> {
-        self.drain.drain(Response::from(response).into_body())
-    }
-
-    fn mark(&self, response: &mut reqwest::Response, attempts: &Attempts) {
-        response.extensions_mut().insert(attempts.clone());
-    }
-}
-
-impl<B> Discard<Response<B>> for Http
-where
-    B: Body + Send + 'static,
-{
-    fn discard(&self, response: Response<B>) -> Option<Discarding> {
-        Drain::new().drain(response.into_body())
-    }
-
-    fn mark(&self, response: &mut Response<B>, attempts: &Attempts) {
-        response.extensions_mut().insert(attempts.clone());
-    }
-}
-
-#[cfg(feature = "reqwest")]
-impl Discard<reqwest::Response> for Http {
-    fn discard(&self, response: reqwest::Response) -> Option<Discarding> {
-        Drain::new().drain(Response::from(response).into_body())
-    }
-
-    fn mark(&self, response: &mut reqwest::Response, attempts: &Attempts) {
-        response.extensions_mut().insert(attempts.clone());
     }
 }
 

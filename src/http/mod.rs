@@ -184,6 +184,7 @@
 //! [methods]: https://www.rfc-editor.org/rfc/rfc9110#section-9.2.2
 
 mod classify;
+mod discard;
 mod drain;
 mod effect;
 pub mod idempotency_key;

@@ -87,12 +87,6 @@ impl<K, L, S: Clone> Services<K, L, S> {
         service
     }
 
-    /// How many are kept.
-    #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
-        self.shards.iter().map(|shard| shard.0.lock().unwrap().ring.len()).sum()
-    }
-
     fn part(&self, hash: u64) -> MutexGuard<'_, Part<Made<K, L, S>>> {
         #[allow(clippy::cast_possible_truncation, reason = "a few bits are enough")]
         let number = (hash >> 32) as usize % SHARDS;

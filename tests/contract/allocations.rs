@@ -244,7 +244,7 @@ fn a_rejection_by_a_full_bulkhead_is_free() {
 
 /// A program may have a circuit for each of thousands of hosts, all by the same rules.
 #[test]
-fn a_circuit_of_a_hundred_calls_fits_in_528_bytes_and_a_sibling_in_320() {
+fn a_circuit_of_a_hundred_calls_fits_in_528_bytes_and_a_sibling_in_336() {
     let held = |make: &dyn Fn() -> Circuit| {
         let mut made = None;
         let info = measure(|| made = Some(make()));
@@ -254,5 +254,5 @@ fn a_circuit_of_a_hundred_calls_fits_in_528_bytes_and_a_sibling_in_320() {
     };
     let first = circuit().count_window(100).build().unwrap();
     assert!((1..=528).contains(&held(&|| circuit().count_window(100).build().unwrap())));
-    assert!((1..=320).contains(&held(&|| first.sibling("one of many"))));
+    assert!((1..=336).contains(&held(&|| first.sibling("one of many"))));
 }

@@ -186,8 +186,9 @@ async fn a_place_is_held_until_the_end_of_the_body() {
     }
 
     let fed = Fed::new().await;
-    let layer = BulkheadLayer::new(1).unwrap().until_body_end();
+    let layer = BulkheadLayer::new(1).unwrap();
     let places = layer.semaphore();
+    let layer = layer.until_body_end();
     each_client!(layer.clone(), |client, get| check(client, get, &fed, &places).await);
 }
 
@@ -217,8 +218,9 @@ async fn an_answer_without_a_body_gives_its_place_back_at_once() {
         }
     }
 
-    let layer = BulkheadLayer::new(1).unwrap().until_body_end();
+    let layer = BulkheadLayer::new(1).unwrap();
     let places = layer.semaphore();
+    let layer = layer.until_body_end();
     let server = Server::raw(script).await;
     each_client!(layer.clone(), |client, get| {
         let request = |path| {
@@ -574,8 +576,9 @@ async fn a_connection_can_still_be_upgraded() {
         peer.echo().await;
     })
     .await;
-    let bulkhead = BulkheadLayer::new(1).unwrap().until_body_end();
+    let bulkhead = BulkheadLayer::new(1).unwrap();
     let places = bulkhead.semaphore();
+    let bulkhead = bulkhead.until_body_end();
     let stack = || ServiceBuilder::new().layer(bulkhead.clone()).layer(all_three!()).into_inner();
 
     let mut get = hyper_get(&server.url("/"));

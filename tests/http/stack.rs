@@ -118,6 +118,7 @@ async fn an_order_that_was_turned_away_is_repeated_only_if_there_can_be_no_redir
     let client = stack().build().unwrap().layer(reqwest_client(Version::Http1));
     assert_eq!(client.run(order()).await.unwrap().status(), 429);
     assert_eq!(server.requests(), 1);
+    drop(client);
 
     let client =
         stack().rules(Http::builder().without_redirects()).build().unwrap().layer(direct_client(Version::Http1));
