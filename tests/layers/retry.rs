@@ -788,3 +788,12 @@ async fn a_request_that_is_dropped_in_any_state_gives_its_services_back() {
         assert_eq!(Arc::strong_count(&held), 1);
     }
 }
+
+/// What only further attempts need lies elsewhere: the healthy path moves the future, and pays for its size.
+#[test]
+fn the_future_is_48_bytes_larger_than_that_of_the_service() {
+    let mut bare = service_fn(|request: u64| std::future::ready(Ok::<_, Error>(request)));
+    let mut retry = RetryLayer::new(RetryPolicy::builder().build().unwrap(), ErrorsOnly).layer(bare);
+    let (bare, retry) = (size_of_val(&bare.call(1)), size_of_val(&retry.call(1)));
+    assert!(retry <= bare + 48, "{retry} of {bare}");
+}
