@@ -107,8 +107,20 @@ impl Subscriber for Listener {
 
 /// What is heard at `level` of a request whose attempts take 10 ms each and end as the script says.
 async fn heard(level: Level, policy: RetryPolicyBuilder, script: impl IntoIterator<Item = Answer>) -> Listener {
+    // Meets every span and event once. `tracing` asks then whether anyone wants it, and a test beside these that does not
+    // listen must not be the one to answer; from then on each new listener is asked.
+    let all = || [Err(Error::Service("reset")), open(), Err(Error::Service("reset"))];
+    for waits in [true, false] {
+        let policy = RetryPolicy::builder().wait_for_circuit(waits).budget(RetryBudget::new(0.001, 1).unwrap());
+        send(policy, all()).await;
+    }
     let listener = Listener::new(level);
     let _listening = tracing::subscriber::set_default(listener.clone());
+    send(policy, script).await;
+    listener
+}
+
+async fn send(policy: RetryPolicyBuilder, script: impl IntoIterator<Item = Answer>) {
     let (script, log): (Vec<_>, _) = (script.into_iter().collect(), Log::default());
     let policy = policy.backoff(secs(1)).build().unwrap();
     let upstream = service_fn(move |()| {
@@ -119,7 +131,6 @@ async fn heard(level: Level, policy: RetryPolicyBuilder, script: impl IntoIterat
         }
     });
     let _ = RetryLayer::new(policy, ErrorsOnly.idempotent(|()| true)).layer(upstream).oneshot(()).await;
-    listener
 }
 
 fn open() -> Answer {
