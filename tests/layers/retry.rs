@@ -464,6 +464,22 @@ async fn each_copy_is_told_how_often_the_request_was_sent_before() {
     assert_eq!(*seen.lock().unwrap(), [(0, None), (1, Some(1)), (2, Some(2)), (3, Some(3))]);
 }
 
+/// An attempt that the service was not ready for was not sent.
+#[tokio::test(start_paused = true)]
+async fn a_copy_is_not_told_of_attempts_that_were_not_sent() {
+    let (asked, seen) = (Log::default(), Arc::new(Mutex::new(Vec::new())));
+    let requests = Arc::clone(&seen);
+    let poll_ready =
+        move |_: &mut Context<'_>| Poll::Ready(if asked.note() == 2 { Err(Error::Service(0)) } else { Ok(()) });
+    let call = move |request: Parcel| {
+        requests.lock().unwrap().push(request.resends);
+        std::future::ready(Err::<(), _>(Error::Service(0)))
+    };
+    let layer = RetryLayer::new(eager().max_attempts(3).build().unwrap(), Copies::most(9));
+    let _ = layer.layer(Steered { poll_ready, call }).oneshot(Parcel::default()).await;
+    assert_eq!(*seen.lock().unwrap(), [None, Some(1)]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn each_attempt_sends_a_copy_and_no_copy_is_made_in_vain() {
     for attempts in 1..=4 {
