@@ -390,7 +390,7 @@ where
         })
         .layer(layer)
         .service(service_fn(stuck as fn(()) -> Stuck));
-    assert!(client.oneshot(()).await.unwrap_err().rejection().is_some());
+    assert!(client.oneshot(()).await.expect_err("it fails").rejection().is_some());
     log.count()
 }
 
