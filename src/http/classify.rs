@@ -73,11 +73,26 @@ where
     E: HttpError,
 {
     match result {
-        Ok(response) => of_response(response.status(), response.headers(), redirects),
+        Ok(response) => with_earlier(response, of_response(response.status(), response.headers(), redirects)),
         Err(error) => match error.rejection() {
             Some(rejection) => rejection.into(),
             None => error.cause().map_or(Verdict::UNKNOWN, |cause| of_error(cause, redirects)),
         },
+    }
+}
+
+/// An attempt before the one that this response is to may have taken effect: then the request may have, whatever the last
+/// attempt did.
+fn with_earlier<T: HttpResponse>(response: &T, verdict: Verdict) -> Verdict {
+    let may_have = || response.attempts().is_some_and(|attempts| attempts.effect() == Effect::Unknown);
+    match verdict {
+        Verdict::Failure(failure) if failure.effect == Effect::NotApplied && may_have() => {
+            Verdict::Failure(Failure { effect: Effect::Unknown, ..failure })
+        }
+        Verdict::Throttled { effect: Effect::NotApplied, retry_after } if may_have() => {
+            Verdict::Throttled { effect: Effect::Unknown, retry_after }
+        }
+        verdict => verdict,
     }
 }
 
@@ -133,12 +148,12 @@ where
             return verdict;
         }
         if self.unprocessed_statuses.contains(&status) && !redirects() {
-            return failure(Effect::NotApplied, headers);
+            return with_earlier(response, failure(Effect::NotApplied, headers));
         }
         if self.permanent_statuses.contains(&status) {
             return Verdict::Failure(Failure::new(Effect::Unknown).permanent());
         }
-        of_response(status, headers, redirects)
+        with_earlier(response, of_response(status, headers, redirects))
     }
 
     /// The status code, the name of a rejection, or that of a client's [error](super#errors).

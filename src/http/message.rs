@@ -3,6 +3,8 @@ use std::net::Ipv6Addr;
 
 use http::{Extensions, HeaderMap, Method, Request, Response, StatusCode};
 
+use crate::attempts::Attempts;
+
 /// What the layers need of a request: `http::Request`, or `reqwest::Request` with the feature `reqwest`.
 pub trait HttpRequest {
     /// Its method.
@@ -29,6 +31,10 @@ pub trait HttpResponse {
     fn status(&self) -> StatusCode;
     /// Its headers.
     fn headers(&self) -> &HeaderMap;
+    /// What it took to get it, as a retry noted it in its extensions. The default is `None`.
+    fn attempts(&self) -> Option<&Attempts> {
+        None
+    }
 }
 
 /// The host and the port of a request, as a key; empty if its target names no host. The key of one layer for each host:
@@ -78,6 +84,10 @@ impl<B> HttpResponse for Response<B> {
 
     fn headers(&self) -> &HeaderMap {
         self.headers()
+    }
+
+    fn attempts(&self) -> Option<&Attempts> {
+        self.extensions().get()
     }
 }
 

@@ -2,6 +2,7 @@ use http::{Extensions, HeaderMap, Method, StatusCode};
 use reqwest::{Request, Response};
 
 use super::message::{HttpRequest, HttpResponse, host_and_port};
+use crate::attempts::Attempts;
 
 impl HttpRequest for Request {
     fn method(&self) -> &Method {
@@ -36,5 +37,9 @@ impl HttpResponse for Response {
 
     fn headers(&self) -> &HeaderMap {
         self.headers()
+    }
+
+    fn attempts(&self) -> Option<&Attempts> {
+        self.extensions().get()
     }
 }

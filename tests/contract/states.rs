@@ -64,10 +64,12 @@ async fn a_second_attempt_waits_until_its_service_is_ready_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_second_attempt_that_finds_its_service_broken_returns_what_is_known_of_the_first() {
+async fn a_second_attempt_that_finds_its_service_broken_does_not_hide_the_first() {
     let mut subject = retry();
     let mut call = second_attempt(&mut subject, Readiness::Fails).await;
-    assert_eq!(assert_ready!(call.poll()), Err(Error::Service("failure")));
+    let error = assert_ready!(call.poll()).unwrap_err();
+    assert_ne!(error.service(), Some(&"not ready"));
+    assert_eq!(error.attempts().map(|attempts| attempts.count()), Some(1));
     drop(call);
     subject.assert_at_rest();
 }

@@ -19,8 +19,8 @@ use tracing::span;
 use windbreak::http::idempotency_key::IdempotencyKeyLayer;
 use windbreak::http::{Http, HttpRules, ResendCount};
 use windbreak::retry::{Attempts, RetryBudget, RetryPolicyBuilder};
-use windbreak::rules::Rules;
-use windbreak::{Error, RetryLayer, RetryPolicy, TimeoutLayer};
+use windbreak::rules::{Classify as _, Rules};
+use windbreak::{Effect, Error, RetryLayer, RetryPolicy, TimeoutLayer, Verdict};
 
 use crate::support::http::{Peer, Server, Version, answer, dead_address, direct_client, hyper_client, reqwest_client};
 
@@ -443,6 +443,34 @@ async fn an_answer_says_what_it_took_to_get_it() {
     check(response.extensions().get());
     drop((client, response));
     server.is_left_alone().await;
+}
+
+/// A 429 says that the last attempt did nothing, and nothing of the one before.
+#[tokio::test]
+async fn a_response_of_the_last_attempt_does_not_hide_what_an_earlier_one_may_have_done() {
+    type Client = Error<std::convert::Infallible>;
+
+    let effect_of = async |statuses: [u16; 2]| {
+        let turn = Arc::new(AtomicUsize::new(0));
+        let client = ServiceBuilder::new()
+            .layer(RetryLayer::new(policy().max_attempts(2).build().unwrap(), Http))
+            .service(service_fn(move |_: Request<Full<Bytes>>| {
+                let response = Response::builder().status(statuses[turn.fetch_add(1, Ordering::Relaxed)]);
+                async { Ok::<_, Client>(response.body(Full::<Bytes>::default()).unwrap()) }
+            }));
+        let post = Request::post("/orders").header("idempotency-key", "1").body(Full::default()).unwrap();
+        let response = client.oneshot(post).await.unwrap();
+        [Http.classify(Ok::<_, &Client>(&response)), Http::builder().classify(Ok::<_, &Client>(&response))].map(
+            |verdict| match verdict {
+                Verdict::Throttled { effect, .. } => Some(effect),
+                Verdict::Failure(failure) => Some(failure.effect),
+                _ => None,
+            },
+        )
+    };
+    assert_eq!(effect_of([500, 429]).await, [Some(Effect::Unknown); 2]);
+    assert_eq!(effect_of([500, 421]).await, [Some(Effect::Unknown); 2]);
+    assert_eq!(effect_of([429, 429]).await, [Some(Effect::NotApplied); 2]);
 }
 
 #[tokio::test]

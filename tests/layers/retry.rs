@@ -390,7 +390,7 @@ where
         })
         .layer(layer)
         .service(service_fn(stuck as fn(()) -> Stuck));
-    assert!(client.oneshot(()).await.unwrap_err().rejection().is_some());
+    assert!(client.oneshot(()).await.expect_err("it fails").rejection().is_some());
     log.count()
 }
 
@@ -462,6 +462,22 @@ async fn each_copy_is_told_how_often_the_request_was_sent_before() {
     let layer = RetryLayer::new(eager().max_attempts(4).build().unwrap(), Copies::most(9));
     let _ = ServiceBuilder::new().layer(layer).service(upstream).oneshot(Parcel::default()).await;
     assert_eq!(*seen.lock().unwrap(), [(0, None), (1, Some(1)), (2, Some(2)), (3, Some(3))]);
+}
+
+/// An attempt that the service was not ready for was not sent.
+#[tokio::test(start_paused = true)]
+async fn a_copy_is_not_told_of_attempts_that_were_not_sent() {
+    let (asked, seen) = (Log::default(), Arc::new(Mutex::new(Vec::new())));
+    let requests = Arc::clone(&seen);
+    let poll_ready =
+        move |_: &mut Context<'_>| Poll::Ready(if asked.note() == 2 { Err(Error::Service(0)) } else { Ok(()) });
+    let call = move |request: Parcel| {
+        requests.lock().unwrap().push(request.resends);
+        std::future::ready(Err::<(), _>(Error::Service(0)))
+    };
+    let layer = RetryLayer::new(eager().max_attempts(3).build().unwrap(), Copies::most(9));
+    let _ = layer.layer(Steered { poll_ready, call }).oneshot(Parcel::default()).await;
+    assert_eq!(*seen.lock().unwrap(), [None, Some(1)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -787,4 +803,13 @@ async fn a_request_that_is_dropped_in_any_state_gives_its_services_back() {
         drop(response);
         assert_eq!(Arc::strong_count(&held), 1);
     }
+}
+
+/// What only further attempts need lies elsewhere: the healthy path moves the future, and pays for its size.
+#[test]
+fn the_future_is_48_bytes_larger_than_that_of_the_service() {
+    let mut bare = service_fn(|request: u64| std::future::ready(Ok::<_, Error>(request)));
+    let mut retry = RetryLayer::new(RetryPolicy::builder().build().unwrap(), ErrorsOnly).layer(bare);
+    let (bare, retry) = (size_of_val(&bare.call(1)), size_of_val(&retry.call(1)));
+    assert!(retry <= bare + 48, "{retry} of {bare}");
 }

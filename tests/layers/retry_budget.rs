@@ -19,7 +19,7 @@ fn repeatable() -> Repeatable {
 
 /// A budget of eight retries and next to nothing for requests.
 fn of_eight() -> RetryBudget {
-    RetryBudget::new(0.001, 8).unwrap()
+    RetryBudget::new(0.001, 8).expect("valid")
 }
 
 /// An upstream that fails always.
@@ -67,7 +67,7 @@ async fn an_unlimited_budget_pays_for_every_retry() {
 /// Sends 50 requests and says how many retries they got.
 async fn retries_of_fifty(policy: RetryPolicyBuilder) -> usize {
     let log = Log::default();
-    let client = RetryLayer::new(policy.backoff(millis(1)).build().unwrap(), repeatable()).layer(down(&log));
+    let client = RetryLayer::new(policy.backoff(millis(1)).build().expect("valid"), repeatable()).layer(down(&log));
     for _ in 0..50 {
         let _ = client.clone().oneshot(()).await;
     }

@@ -53,7 +53,7 @@ fn scripted<I: IntoIterator<Item = Answer>>(
 /// Sends a keyed request whose attempts end as the script says.
 async fn send(script: impl IntoIterator<Item = Answer>) -> (Answer, Log) {
     let log = Log::default();
-    let layer = RetryLayer::new(eager().build().unwrap(), rules(Idempotency::Keyed));
+    let layer = RetryLayer::new(eager().build().expect("valid"), rules(Idempotency::Keyed));
     (layer.layer(scripted(script, &log)).oneshot(()).await, log)
 }
 
@@ -162,7 +162,7 @@ async fn a_first_attempt_that_is_rejected_is_not_repeated() {
 /// Sends a request that waits for circuits, and returns what it took.
 async fn wait(policy: RetryPolicyBuilder, script: impl IntoIterator<Item = Answer>) -> (Answer, Log, Duration) {
     let (log, start) = (Log::default(), Instant::now());
-    let layer = RetryLayer::new(policy.wait_for_circuit(true).build().unwrap(), rules(Idempotency::Keyed));
+    let layer = RetryLayer::new(policy.wait_for_circuit(true).build().expect("valid"), rules(Idempotency::Keyed));
     let answer = layer.layer(scripted(script, &log)).oneshot(()).await;
     (answer, log, start.elapsed())
 }
@@ -215,10 +215,11 @@ async fn a_wait_that_is_too_long_does_not_begin() {
 
 /// A service that fails, and opens its circuit by it.
 fn breaking(policy: RetryPolicyBuilder, log: &Log) -> impl Service<(), Response = (), Error = Error> + Clone + use<> {
-    let circuit = Circuit::builder("upstream").count_window(1).minimum_calls(1).open_for(secs(2)).build().unwrap();
+    let circuit =
+        Circuit::builder("upstream").count_window(1).minimum_calls(1).open_for(secs(2)).build().expect("valid");
     let log = log.clone();
     ServiceBuilder::new()
-        .layer(RetryLayer::new(policy.build().unwrap(), ErrorsOnly.idempotent(|()| true)))
+        .layer(RetryLayer::new(policy.build().expect("valid"), ErrorsOnly.idempotent(|()| true)))
         .layer(CircuitBreakerLayer::new(circuit, ErrorsOnly))
         .service(service_fn(move |()| {
             let failed = log.note() == 1;

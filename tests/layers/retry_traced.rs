@@ -60,15 +60,15 @@ impl Listener {
     }
 
     fn spans(&self) -> Vec<Heard> {
-        self.spans.lock().unwrap().clone()
+        self.spans.lock().expect("valid").clone()
     }
 
     fn events(&self) -> Vec<Heard> {
-        self.events.lock().unwrap().clone()
+        self.events.lock().expect("valid").clone()
     }
 
     fn change(&self, span: &span::Id, change: impl FnOnce(&mut Heard)) {
-        change(&mut self.spans.lock().unwrap()[usize::try_from(span.into_u64()).unwrap() - 1]);
+        change(&mut self.spans.lock().expect("valid")[usize::try_from(span.into_u64()).expect("valid") - 1]);
     }
 }
 
@@ -80,7 +80,7 @@ impl Subscriber for Listener {
     fn new_span(&self, span: &span::Attributes<'_>) -> span::Id {
         let mut heard = Heard::new(span.metadata());
         span.record(&mut Reader(&mut heard));
-        let mut spans = self.spans.lock().unwrap();
+        let mut spans = self.spans.lock().expect("valid");
         spans.push(heard);
         span::Id::from_u64(spans.len() as u64)
     }
@@ -92,7 +92,7 @@ impl Subscriber for Listener {
     fn event(&self, event: &Event<'_>) {
         let mut heard = Heard::new(event.metadata());
         event.record(&mut Reader(&mut heard));
-        self.events.lock().unwrap().push(heard);
+        self.events.lock().expect("valid").push(heard);
     }
 
     fn try_close(&self, span: span::Id) -> bool {
@@ -107,10 +107,22 @@ impl Subscriber for Listener {
 
 /// What is heard at `level` of a request whose attempts take 10 ms each and end as the script says.
 async fn heard(level: Level, policy: RetryPolicyBuilder, script: impl IntoIterator<Item = Answer>) -> Listener {
+    // Meets every span and event once. `tracing` asks then whether anyone wants it, and a test beside these that does not
+    // listen must not be the one to answer; from then on each new listener is asked.
+    let all = || [Err(Error::Service("reset")), open(), Err(Error::Service("reset"))];
+    for waits in [true, false] {
+        let policy = RetryPolicy::builder().wait_for_circuit(waits).budget(RetryBudget::new(0.001, 1).expect("valid"));
+        send(policy, all()).await;
+    }
     let listener = Listener::new(level);
     let _listening = tracing::subscriber::set_default(listener.clone());
+    send(policy, script).await;
+    listener
+}
+
+async fn send(policy: RetryPolicyBuilder, script: impl IntoIterator<Item = Answer>) {
     let (script, log): (Vec<_>, _) = (script.into_iter().collect(), Log::default());
-    let policy = policy.backoff(secs(1)).build().unwrap();
+    let policy = policy.backoff(secs(1)).build().expect("valid");
     let upstream = service_fn(move |()| {
         let answer = script[log.note() - 1].clone();
         async move {
@@ -119,7 +131,6 @@ async fn heard(level: Level, policy: RetryPolicyBuilder, script: impl IntoIterat
         }
     });
     let _ = RetryLayer::new(policy, ErrorsOnly.idempotent(|()| true)).layer(upstream).oneshot(()).await;
-    listener
 }
 
 fn open() -> Answer {

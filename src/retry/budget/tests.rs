@@ -104,6 +104,15 @@ fn a_retry_is_paid_for_by_requests_that_were_not_told_yet() {
     assert_eq!((0..100).filter(|_| budget.withdraw(&intake)).count(), 5);
 }
 
+#[tokio::test(start_paused = true)]
+async fn requests_of_a_service_that_is_younger_than_the_budget_count() {
+    let budget = RetryBudget::new(0.5, 0).unwrap();
+    advance(millis(60_000)).await;
+    let intake = budget.intake();
+    (0..10).for_each(|_| budget.deposit(&intake));
+    assert_eq!((0..100).filter(|_| budget.withdraw(&intake)).count(), 5);
+}
+
 #[test]
 fn unlimited_is_unlimited() {
     for budget in [RetryBudget::unlimited(), RetryBudget::unlimited().sibling()] {
