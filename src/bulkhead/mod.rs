@@ -50,11 +50,14 @@
 
 mod future;
 mod layer;
+mod queue;
 mod queueing;
 mod semaphore;
 mod service;
+mod word;
 
 pub use future::ResponseFuture;
 pub use layer::BulkheadLayer;
+pub use queueing::{QueueingBulkhead, QueueingBulkheadLayer, QueueingResponseFuture};
 pub use semaphore::{Permit, Semaphore};
 pub use service::Bulkhead;
