@@ -48,6 +48,7 @@
 //! # }
 //! ```
 
+mod adaptive;
 mod future;
 mod layer;
 mod queue;
@@ -56,6 +57,7 @@ mod semaphore;
 mod service;
 mod word;
 
+pub use adaptive::{Adapt, Adaptive, AdaptiveBulkheadLayer, AdaptiveResponseFuture};
 pub use future::ResponseFuture;
 pub use layer::BulkheadLayer;
 pub use queueing::{QueueingBulkhead, QueueingBulkheadLayer, QueueingResponseFuture};

@@ -53,14 +53,16 @@ pub(super) enum Entry {
 }
 
 impl Semaphore {
+    pub(super) const MAX_LIMIT: usize = Word::MAX_LIMIT;
+
     pub(super) fn new(limit: usize) -> Result<Self, InvalidConfig> {
-        check_count("limit", limit, Word::MAX_LIMIT)?;
+        check_count("limit", limit, Self::MAX_LIMIT)?;
         Ok(Self::with(limit))
     }
 
     /// As many permits as can be counted.
     pub(super) fn unlimited() -> Self {
-        Self::with(Word::MAX_LIMIT)
+        Self::with(Self::MAX_LIMIT)
     }
 
     fn with(limit: usize) -> Self {
@@ -99,7 +101,7 @@ impl Semaphore {
     ///
     /// If `limit` is zero or above 2,147,483,647.
     pub fn resize(&self, limit: usize) -> Result<(), InvalidConfig> {
-        check_count("limit", limit, Word::MAX_LIMIT)?;
+        check_count("limit", limit, Self::MAX_LIMIT)?;
         self.shared.change(|word| Some(word.with_limit(limit)));
         self.shared.admit_waiting();
         Ok(())

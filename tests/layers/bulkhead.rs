@@ -1,5 +1,6 @@
 //! The bulkhead, as its users see it.
 
+mod adaptive;
 mod queue;
 mod readiness;
 
