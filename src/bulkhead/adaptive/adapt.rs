@@ -77,7 +77,7 @@ impl Adapting {
 
     /// Records one sample. The limit changes only at the end of a window.
     pub(super) fn record(&mut self, sample: Sample, now: Instant) -> Option<Change> {
-        self.window.add(sample);
+        self.window.add(sample, self.limit);
         if !self.window.has_ended(now) {
             return None;
         }
@@ -113,13 +113,13 @@ impl Window {
         Self { start, samples: 0, successes: 0, time: 0.0, was_reached: false, has_pressure: false }
     }
 
-    fn add(&mut self, sample: Sample) {
+    fn add(&mut self, sample: Sample, limit: usize) {
         self.samples = self.samples.saturating_add(1);
         if let Some(time) = sample.time {
             self.successes = self.successes.saturating_add(1);
             self.time += time.as_secs_f64();
         }
-        self.was_reached |= sample.at_limit;
+        self.was_reached |= sample.in_flight >= limit;
         self.has_pressure |= sample.is_pressure;
     }
 

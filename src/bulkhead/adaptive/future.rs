@@ -22,14 +22,14 @@ pin_project! {
         inner: F,
         shared: Arc<Shared<R>>,
         admitted: Instant,
-        at_limit: bool,
+        in_flight: usize,
     }
 }
 
 impl<F, R> AdaptiveResponseFuture<F, R> {
     #[inline]
-    pub(super) const fn new(inner: F, shared: Arc<Shared<R>>, admitted: Instant, at_limit: bool) -> Self {
-        Self { inner, shared, admitted, at_limit }
+    pub(super) const fn new(inner: F, shared: Arc<Shared<R>>, admitted: Instant, in_flight: usize) -> Self {
+        Self { inner, shared, admitted, in_flight }
     }
 }
 
@@ -45,7 +45,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let result = ready!(this.inner.poll(cx));
-        this.shared.record(result.as_ref(), *this.admitted, *this.at_limit);
+        this.shared.record(result.as_ref(), *this.admitted, *this.in_flight);
         Poll::Ready(result)
     }
 }
@@ -53,6 +53,6 @@ where
 impl<F, R> fmt::Debug for AdaptiveResponseFuture<F, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("AdaptiveResponseFuture");
-        debug.field("admitted", &self.admitted).field("at_limit", &self.at_limit).finish_non_exhaustive()
+        debug.field("admitted", &self.admitted).field("in_flight", &self.in_flight).finish_non_exhaustive()
     }
 }

@@ -12,6 +12,9 @@ const LEAST_DEVIATION: f64 = 0.01;
 /// No window is late before the deviation is known: that of two or three differences is chance.
 const FIRST_WINDOWS: u32 = 10;
 
+/// Times that differ by less are the same: sums of equal numbers are not equal.
+const SAME: f64 = 1.000_001;
+
 /// After this many late windows in a row it is asked whether the smaller limit helps. They are counted from the last one
 /// that was worse than those before by more than `WORSE`: until then the change was not there in full.
 const PATIENCE: u32 = 4;
@@ -74,7 +77,7 @@ impl Latency {
 
     /// Whether a larger limit would do no harm, as far as the windows before tell.
     pub(super) fn may_grow(&mut self, time: f64) -> bool {
-        self.windows > 0 && !self.growth.holds() && time <= self.mean
+        self.windows > 0 && !self.growth.holds() && time <= SAME * self.mean
     }
 
     /// Learns from a window in which `limit` was in force, and was reached or not. `can_shrink` says whether a smaller

@@ -10,13 +10,13 @@ pub(super) struct Sample {
     pub(super) time: Option<Duration>,
     /// The upstream asked for less, or did not respond in time.
     pub(super) is_pressure: bool,
-    /// The limit was reached when the request was admitted.
-    pub(super) at_limit: bool,
+    /// How many requests were in flight when this one was admitted, with it.
+    pub(super) in_flight: usize,
 }
 
 impl Sample {
     /// That of a result which took `time`; `None` if it says nothing of the load.
-    pub(super) fn of<T, E, R>(result: Result<&T, &E>, rules: &R, time: Duration, at_limit: bool) -> Option<Self>
+    pub(super) fn of<T, E, R>(result: Result<&T, &E>, rules: &R, time: Duration, in_flight: usize) -> Option<Self>
     where
         E: Rejectable,
         R: Classify<T, E>,
@@ -27,7 +27,7 @@ impl Sample {
             Verdict::Failure(failure) => (None, failure.retry_after.is_some() || is_overload(result, rules)),
             Verdict::Declined | Verdict::InProgress { .. } | Verdict::Ignored => return None,
         };
-        Some(Self { time, is_pressure, at_limit })
+        Some(Self { time, is_pressure, in_flight })
     }
 }
 

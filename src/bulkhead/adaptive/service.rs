@@ -48,14 +48,14 @@ impl<R> Shared<R> {
     }
 
     /// Learns from a result.
-    pub(super) fn record<T, E>(&self, result: Result<&T, &E>, admitted: Instant, at_limit: bool)
+    pub(super) fn record<T, E>(&self, result: Result<&T, &E>, admitted: Instant, in_flight: usize)
     where
         E: Rejectable,
         R: Classify<T, E>,
     {
         let now = Instant::now();
         let time = now.saturating_duration_since(admitted);
-        let Some(sample) = Sample::of(result, &self.rules, time, at_limit) else { return };
+        let Some(sample) = Sample::of(result, &self.rules, time, in_flight) else { return };
         let mut adapting = self.adapting.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(change) = adapting.record(sample, now) else { return };
         self.limit.store(change.to as u64, Ordering::Relaxed);
@@ -127,7 +127,7 @@ where
     #[inline]
     fn call(&mut self, request: Request) -> Self::Future {
         let admitted = Instant::now();
-        let at_limit = self.shared.semaphore.in_flight() >= self.shared.limit();
-        AdaptiveResponseFuture::new(self.inner.call(request), Arc::clone(&self.shared), admitted, at_limit)
+        let in_flight = self.shared.semaphore.in_flight();
+        AdaptiveResponseFuture::new(self.inner.call(request), Arc::clone(&self.shared), admitted, in_flight)
     }
 }

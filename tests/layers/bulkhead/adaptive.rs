@@ -80,7 +80,8 @@ async fn a_503_shrinks_the_limit_and_a_500_does_not() {
     for (status, limit) in [(503, 18), (504, 18), (429, 18), (500, 20), (200, 20), (404, 20)] {
         let layer = BulkheadLayer::new(20).unwrap().adapt(adapt(), windbreak::http::Http);
         let service = layer.layer(service_fn(move |_: http::Request<()>| async move {
-            Ok::<_, Error>(http::Response::builder().status(status).body(()).unwrap())
+            let response = http::Response::builder().status(status).body(());
+            Ok::<_, windbreak::Error<std::io::Error>>(response.unwrap())
         }));
         for number in 1..=10 {
             if number == 10 {

@@ -8,7 +8,9 @@ use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::time::Instant;
 
-use super::{Adapt, Adapting, Sample};
+use super::Adapting;
+use crate::bulkhead::adaptive::config::Adapt;
+use crate::bulkhead::adaptive::sample::Sample;
 
 /// What the server does with a request.
 #[derive(Debug, Clone, Copy)]
@@ -37,7 +39,7 @@ enum End {
 struct Request {
     client: usize,
     admitted: Duration,
-    at_limit: bool,
+    in_flight: usize,
 }
 
 /// The limit of each client at the end of each second.
@@ -92,7 +94,7 @@ impl Simulation {
             *in_flight -= 1;
             let is_pressure = outcome == End::Pressure;
             let time = (!is_pressure).then(|| at - request.admitted);
-            adapting.record(Sample { time, is_pressure, at_limit: request.at_limit }, self.start + at);
+            adapting.record(Sample { time, is_pressure, in_flight: request.in_flight }, self.start + at);
         }
         &self.history
     }
@@ -109,10 +111,10 @@ impl Simulation {
     /// Lets the clients send in turn, as many as their limits allow.
     fn send(&mut self) {
         while let Some(client) = self.next_client() {
-            let (adapting, in_flight) = &mut self.clients[client];
+            let (_, in_flight) = &mut self.clients[client];
             *in_flight += 1;
-            let at_limit = *in_flight >= adapting.limit();
-            self.receive(Request { client, admitted: self.now, at_limit });
+            let in_flight = *in_flight;
+            self.receive(Request { client, admitted: self.now, in_flight });
         }
     }
 

@@ -148,10 +148,10 @@ fn figures() {
 }
 
 fn success(millis: u64) -> Sample {
-    Sample { time: Some(Duration::from_millis(millis)), is_pressure: false, at_limit: true }
+    Sample { time: Some(Duration::from_millis(millis)), is_pressure: false, in_flight: 1_000 }
 }
 
-const PRESSURE: Sample = Sample { time: None, is_pressure: true, at_limit: true };
+const PRESSURE: Sample = Sample { time: None, is_pressure: true, in_flight: 1_000 };
 
 fn adapting(min: usize, max: usize, limit: usize) -> (Adapting, Instant) {
     let now = Instant::now();
@@ -210,7 +210,7 @@ fn the_limit_grows_by_one_a_window_only_if_it_was_reached() {
         window(&mut adapting, &mut now, success(10)),
         Some(Change { from: 50, to: 51, reason: Reason::Reached })
     );
-    let idle = Sample { at_limit: false, ..success(10) };
+    let idle = Sample { in_flight: 1, ..success(10) };
     for _ in 0..10 {
         assert_eq!(window(&mut adapting, &mut now, idle), None);
     }
@@ -242,8 +242,8 @@ fn the_limit_shrinks_when_the_mean_exceeds_its_moving_mean_by_two_and_a_half_dev
     for (millis, shrinks) in [(113, false), (121, true)] {
         let (mut adapting, mut now) = adapting(1, 100, 50);
         for _ in 0..100 {
-            window(&mut adapting, &mut now, Sample { at_limit: false, ..success(95) });
-            window(&mut adapting, &mut now, Sample { at_limit: false, ..success(105) });
+            window(&mut adapting, &mut now, Sample { in_flight: 1, ..success(95) });
+            window(&mut adapting, &mut now, Sample { in_flight: 1, ..success(105) });
         }
         let change = window(&mut adapting, &mut now, success(millis));
         assert_eq!(change.map(|change| change.reason), shrinks.then_some(Reason::Latency), "{millis} ms");
@@ -254,7 +254,7 @@ fn the_limit_shrinks_when_the_mean_exceeds_its_moving_mean_by_two_and_a_half_dev
 fn an_upstream_as_regular_as_a_clock_is_not_late_for_two_percent() {
     let (mut adapting, mut now) = adapting(1, 100, 50);
     for _ in 0..20 {
-        window(&mut adapting, &mut now, Sample { at_limit: false, ..success(100) });
+        window(&mut adapting, &mut now, Sample { in_flight: 1, ..success(100) });
     }
     assert_eq!(window(&mut adapting, &mut now, success(102)), None);
     assert_eq!(window(&mut adapting, &mut now, success(104)).map(|change| change.to), Some(45));
@@ -268,8 +268,8 @@ fn a_start_outside_the_bounds_moves_to_the_nearest() {
 
 fn sample() -> impl Strategy<Value = (Sample, u64)> {
     let time = prop_oneof![3 => (1_u64..500).prop_map(|millis| Some(Duration::from_millis(millis))), 1 => Just(None)];
-    (time, prop::bool::weighted(0.02), any::<bool>(), 0_u64..400).prop_map(|(time, is_pressure, at_limit, pause)| {
-        (Sample { time: time.filter(|_| !is_pressure), is_pressure, at_limit }, pause)
+    (time, prop::bool::weighted(0.02), 1_usize..80, 0_u64..400).prop_map(|(time, is_pressure, in_flight, pause)| {
+        (Sample { time: time.filter(|_| !is_pressure), is_pressure, in_flight }, pause)
     })
 }
 
@@ -299,7 +299,7 @@ proptest! {
             }
             let has_pressure = window.iter().any(|sample| sample.is_pressure);
             let has_success = window.iter().any(|sample| sample.time.is_some());
-            let was_reached = window.iter().any(|sample| sample.at_limit);
+            let was_reached = window.iter().any(|sample| sample.in_flight >= before);
             if has_pressure {
                 prop_assert_eq!(after, (before * 9 / 10).max(min));
             } else if after > before {
