@@ -1,4 +1,3 @@
-use std::fmt;
 use std::task::{Context, Poll, Waker};
 
 use tower_service::Service;
@@ -11,6 +10,7 @@ use crate::macros::service_accessors;
 /// A service that bounds its requests in flight. Made by [`BulkheadLayer`](super::BulkheadLayer).
 ///
 /// Clones share the permits.
+#[derive(Debug)]
 pub struct Bulkhead<S> {
     inner: S,
     semaphore: Semaphore,
@@ -36,12 +36,6 @@ service_accessors!(Bulkhead<S>);
 impl<S: Clone> Clone for Bulkhead<S> {
     fn clone(&self) -> Self {
         Self::new(self.inner.clone(), self.semaphore.clone())
-    }
-}
-
-impl<S: fmt::Debug> fmt::Debug for Bulkhead<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Bulkhead").field("inner", &self.inner).field("semaphore", &self.semaphore).finish()
     }
 }
 

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
-use super::service::Shared;
+use super::shared::Shared;
 use crate::error::Rejectable;
 use crate::rules::Classify;
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use tower_layer::Layer;
 
 use super::config::Adapt;
-use super::service::{Adaptive, Shared};
+use super::service::Adaptive;
+use super::shared::Shared;
 use crate::bulkhead::layer::BulkheadLayer;
 use crate::bulkhead::queueing::QueueingBulkheadLayer;
 use crate::bulkhead::semaphore::Semaphore;

@@ -7,6 +7,7 @@ mod latency;
 mod layer;
 mod sample;
 mod service;
+mod shared;
 
 pub use config::Adapt;
 pub use future::AdaptiveResponseFuture;

@@ -36,6 +36,9 @@ pin_project! {
     }
 }
 
+/// The inner future, and the permit that it holds.
+type Called<F> = (F, Permit);
+
 /// Says how long the request queued, however that ends.
 struct QueuedSince(Instant);
 
@@ -58,7 +61,7 @@ impl<S, R> Queued<S, R> {
     }
 
     /// Waits for a permit, and then until the service is ready; then calls it.
-    pub(super) fn poll_call(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(S::Future, Permit), S::Error>>
+    pub(super) fn poll_call(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Called<S::Future>, S::Error>>
     where
         S: Service<R>,
         S::Error: Rejectable,

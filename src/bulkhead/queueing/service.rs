@@ -1,4 +1,3 @@
-use std::fmt;
 use std::task::{Context, Poll};
 
 use tokio::time::Instant;
@@ -16,6 +15,7 @@ use crate::macros::service_accessors;
 /// [`QueueingBulkheadLayer`](super::QueueingBulkheadLayer).
 ///
 /// Clones share the permits and the queue.
+#[derive(Debug)]
 pub struct QueueingBulkhead<S> {
     inner: S,
     semaphore: Semaphore,
@@ -42,13 +42,6 @@ service_accessors!(QueueingBulkhead<S>);
 impl<S: Clone> Clone for QueueingBulkhead<S> {
     fn clone(&self) -> Self {
         Self::new(self.inner.clone(), self.semaphore.clone(), self.bounds)
-    }
-}
-
-impl<S: fmt::Debug> fmt::Debug for QueueingBulkhead<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut debug = f.debug_struct("QueueingBulkhead");
-        debug.field("inner", &self.inner).field("semaphore", &self.semaphore).field("bounds", &self.bounds).finish()
     }
 }
 
