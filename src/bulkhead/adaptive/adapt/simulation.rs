@@ -15,8 +15,8 @@ use crate::bulkhead::adaptive::sample::Sample;
 /// What the server does with a request.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Server {
-    /// Works on `workers` requests at once, each for about `work`; others queue. Where there are `most` in it, it answers
-    /// a further one with a 503.
+    /// Works on `workers` requests at once, each for about `work`; others queue. Where there are `most` in it, it responds
+    /// to a further one with a 503.
     Workers { workers: usize, work: Duration, most: usize },
     /// Never responds: the client times out after a second.
     Hangs,
