@@ -1,4 +1,4 @@
-//! The bulkhead's places, as a caller meets them: by calling, polling and dropping.
+//! The bulkhead's permits, as a caller meets them: by calling, polling and dropping.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use interleavings::bulkhead::{Bulkhead, BulkheadLayer};
+use interleavings::bulkhead::{BulkheadLayer, QueueingBulkhead, QueueingBulkheadLayer};
 use interleavings::error::{Error, Rejection};
 use interleavings::in_every_order;
 use loom::future::block_on;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
+use tokio_itself::time::Instant;
 use tower_layer::Layer as _;
 use tower_service::Service;
 
@@ -34,15 +35,15 @@ struct Work {
     busy: Arc<AtomicUsize>,
 }
 
-type Answer = Result<(), Error<Infallible>>;
-type Call = Pin<Box<<Bulkhead<Worker> as Service<Job>>::Future>>;
+type Response = Result<(), Error<Infallible>>;
+type Call = Pin<Box<<QueueingBulkhead<Worker> as Service<Job>>::Future>>;
 
 impl Service<Job> for Worker {
     type Response = ();
     type Error = Error<Infallible>;
     type Future = Work;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Answer> {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Response> {
         Poll::Ready(Ok(()))
     }
 
@@ -53,9 +54,9 @@ impl Service<Job> for Worker {
 }
 
 impl Future for Work {
-    type Output = Answer;
+    type Output = Response;
 
-    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Answer> {
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Response> {
         match self.job {
             Job::Quick => Poll::Ready(Ok(())),
             Job::Endless => Poll::Pending,
@@ -70,20 +71,22 @@ impl Drop for Work {
 }
 
 /// With a queue in which nobody waits in vain.
-fn queueing(limit: usize) -> BulkheadLayer {
-    BulkheadLayer::new(limit).unwrap().max_wait(Duration::MAX)
+fn queueing(limit: usize) -> QueueingBulkheadLayer {
+    BulkheadLayer::new(limit).unwrap().queue()
 }
 
 /// Fails if there are ever more than `most` at work.
-fn bulkhead(layer: &BulkheadLayer, most: usize) -> Bulkhead<Worker> {
+fn bulkhead(layer: &QueueingBulkheadLayer, most: usize) -> QueueingBulkhead<Worker> {
     layer.layer(Worker { most, busy: Arc::default() })
 }
 
-fn call(bulkhead: &Bulkhead<Worker>, job: Job) -> Call {
-    Box::pin(bulkhead.clone().call(job))
+fn call(bulkhead: &QueueingBulkhead<Worker>, job: Job) -> Call {
+    let mut bulkhead = bulkhead.clone();
+    assert!(bulkhead.poll_ready(&mut Context::from_waker(Waker::noop())).is_ready());
+    Box::pin(bulkhead.call(job))
 }
 
-fn poll(call: &mut Call) -> Poll<Answer> {
+fn poll(call: &mut Call) -> Poll<Response> {
     call.as_mut().poll(&mut Context::from_waker(Waker::noop()))
 }
 
@@ -91,8 +94,8 @@ fn poll(call: &mut Call) -> Poll<Answer> {
 fn admitted(calls: impl IntoIterator<Item = Call>) -> Vec<Call> {
     let is_admitted = |call: &mut Call| match poll(call) {
         Poll::Pending => true,
-        Poll::Ready(answer) => {
-            assert!(matches!(answer, Err(Error::Rejected(Rejection::BulkheadFull { .. }))));
+        Poll::Ready(response) => {
+            assert!(matches!(response, Err(Error::Rejected(Rejection::BulkheadFull { .. }))));
             false
         }
     };
@@ -101,14 +104,14 @@ fn admitted(calls: impl IntoIterator<Item = Call>) -> Vec<Call> {
     calls
 }
 
-fn assert_idle(bulkhead: &Bulkhead<Worker>) {
-    assert_eq!((bulkhead.places().in_flight(), bulkhead.places().queued()), (0, 0));
+fn assert_idle(bulkhead: &QueueingBulkhead<Worker>) {
+    assert_eq!((bulkhead.semaphore().in_flight(), bulkhead.semaphore().queued()), (0, 0));
 }
 
 #[test]
-fn without_a_queue_exactly_as_many_are_admitted_as_there_are_places() {
+fn without_a_queue_exactly_as_many_are_admitted_as_there_are_permits() {
     in_every_order(|| {
-        let bulkhead = bulkhead(&BulkheadLayer::new(2).unwrap(), 2);
+        let bulkhead = bulkhead(&BulkheadLayer::new(2).unwrap().into(), 2);
         let others = [(); 2].map(|()| {
             let bulkhead = bulkhead.clone();
             thread::spawn(move || call(&bulkhead, Job::Endless))
@@ -118,7 +121,7 @@ fn without_a_queue_exactly_as_many_are_admitted_as_there_are_places() {
 
         let admitted = admitted(calls);
         assert_eq!(admitted.len(), 2);
-        assert_eq!(bulkhead.places().in_flight(), 2);
+        assert_eq!(bulkhead.semaphore().in_flight(), 2);
         drop(admitted);
         assert_idle(&bulkhead);
     });
@@ -141,7 +144,7 @@ fn all_who_queue_get_their_turn_and_never_two_at_once() {
 }
 
 #[test]
-fn one_who_joins_the_queue_as_the_place_comes_free_gets_it() {
+fn a_request_that_queues_as_the_permit_comes_free_gets_it() {
     in_every_order(|| {
         let bulkhead = bulkhead(&queueing(1), 1);
         let holder = call(&bulkhead, Job::Endless);
@@ -186,8 +189,51 @@ fn one_who_joins_the_queue_as_the_last_one_leaves_it_is_not_forgotten() {
     });
 }
 
+/// So short that it is over when anybody looks.
+const SHORT: Duration = Duration::from_nanos(1);
+
 #[test]
-fn a_place_handed_to_one_who_leaves_is_not_lost() {
+fn a_waiter_whose_wait_is_over_keeps_no_permit_from_the_next() {
+    in_every_order(|| {
+        let layer = queueing(1);
+        let patient = bulkhead(&layer, 1);
+        let impatient = bulkhead(&layer.max_wait(SHORT), 1);
+        let holder = call(&patient, Job::Endless);
+        let late = call(&impatient, Job::Quick);
+        let releaser = thread::spawn(move || drop(holder));
+        assert_eq!(block_on(call(&patient, Job::Quick)), Ok(()));
+        releaser.join().unwrap();
+        drop(late);
+        assert_idle(&patient);
+    });
+}
+
+#[test]
+fn a_permit_that_is_taken_back_as_it_is_picked_up_goes_to_one_of_both() {
+    const WAIT: Duration = Duration::from_micros(200);
+    in_every_order(|| {
+        let layer = queueing(1);
+        let patient = bulkhead(&layer, 1);
+        let impatient = bulkhead(&layer.max_wait(WAIT), 1);
+        let holder = call(&patient, Job::Endless);
+        let mut late = call(&impatient, Job::Quick);
+        drop(holder);
+        let called = Instant::now();
+        while called.elapsed() <= WAIT {
+            std::hint::spin_loop();
+        }
+        let late = thread::spawn(move || match poll(&mut late) {
+            Poll::Ready(Ok(()) | Err(Error::Rejected(Rejection::BulkheadTimeout { .. }))) => {}
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(block_on(call(&patient, Job::Quick)), Ok(()));
+        late.join().unwrap();
+        assert_idle(&patient);
+    });
+}
+
+#[test]
+fn a_permit_handed_to_one_who_leaves_is_not_lost() {
     in_every_order(|| {
         let bulkhead = bulkhead(&queueing(1), 1);
         let holder = call(&bulkhead, Job::Endless);
@@ -201,7 +247,7 @@ fn a_place_handed_to_one_who_leaves_is_not_lost() {
 }
 
 #[test]
-fn a_place_handed_to_one_who_leaves_goes_to_the_next() {
+fn a_permit_handed_to_one_who_leaves_goes_to_the_next() {
     in_every_order(|| {
         let bulkhead = bulkhead(&queueing(1), 1);
         let holder = call(&bulkhead, Job::Endless);
@@ -216,21 +262,21 @@ fn a_place_handed_to_one_who_leaves_goes_to_the_next() {
 }
 
 #[test]
-fn one_who_joins_the_queue_as_the_bulkhead_grows_gets_the_new_place() {
+fn one_who_joins_the_queue_as_the_bulkhead_grows_gets_the_new_permit() {
     in_every_order(|| {
         let bulkhead = bulkhead(&queueing(1), 2);
         let holder = call(&bulkhead, Job::Endless);
         let operator = resize(&bulkhead, 2);
         assert_eq!(block_on(call(&bulkhead, Job::Quick)), Ok(()));
         operator.join().unwrap();
-        assert_eq!(bulkhead.places().limit(), 2);
+        assert_eq!(bulkhead.semaphore().limit(), 2);
         drop(holder);
         assert_idle(&bulkhead);
     });
 }
 
 #[test]
-fn places_that_are_added_and_that_come_free_all_go_to_those_who_wait() {
+fn permits_that_are_added_and_that_come_free_all_go_to_waiters() {
     in_every_order(|| {
         let bulkhead = bulkhead(&queueing(1), 2);
         let holder = call(&bulkhead, Job::Endless);
@@ -240,16 +286,16 @@ fn places_that_are_added_and_that_come_free_all_go_to_those_who_wait() {
         operator.join().unwrap();
         releaser.join().unwrap();
 
-        // An endless job under way and a request that queues both pend: only the places tell.
+        // An endless job under way and a request that queues both pend: only the permits tell.
         assert!(waiting.iter_mut().all(|call| poll(call).is_pending()));
-        assert_eq!((bulkhead.places().in_flight(), bulkhead.places().queued()), (2, 0));
+        assert_eq!((bulkhead.semaphore().in_flight(), bulkhead.semaphore().queued()), (2, 0));
         drop(waiting);
         assert_idle(&bulkhead);
     });
 }
 
 #[test]
-fn a_place_added_for_one_who_leaves_is_not_lost() {
+fn a_permit_added_for_a_waiter_that_leaves_is_not_lost() {
     in_every_order(|| {
         let bulkhead = bulkhead(&queueing(1), 2);
         let holder = call(&bulkhead, Job::Endless);
@@ -257,14 +303,14 @@ fn a_place_added_for_one_who_leaves_is_not_lost() {
         let operator = resize(&bulkhead, 2);
         drop(waiting);
         operator.join().unwrap();
-        assert_eq!((bulkhead.places().in_flight(), bulkhead.places().queued()), (1, 0));
+        assert_eq!((bulkhead.semaphore().in_flight(), bulkhead.semaphore().queued()), (1, 0));
         drop(holder);
         assert_idle(&bulkhead);
     });
 }
 
 #[test]
-fn a_resize_loses_neither_a_place_that_is_taken_nor_one_that_comes_free() {
+fn a_resize_loses_neither_a_permit_that_is_taken_nor_one_that_comes_free() {
     in_every_order(|| {
         let bulkhead = bulkhead(&queueing(2), 2);
         let leaving = call(&bulkhead, Job::Endless);
@@ -273,14 +319,14 @@ fn a_resize_loses_neither_a_place_that_is_taken_nor_one_that_comes_free() {
         let staying = call(&bulkhead, Job::Endless);
         operator.join().unwrap();
         releaser.join().unwrap();
-        assert_eq!((bulkhead.places().limit(), bulkhead.places().in_flight()), (3, 1));
+        assert_eq!((bulkhead.semaphore().limit(), bulkhead.semaphore().in_flight()), (3, 1));
         drop(staying);
         assert_idle(&bulkhead);
     });
 }
 
 #[test]
-fn a_bulkhead_that_shrinks_as_a_place_comes_free_neither_loses_nor_adds_one() {
+fn a_bulkhead_that_shrinks_as_a_permit_comes_free_neither_loses_nor_adds_one() {
     in_every_order(|| {
         let layer = queueing(2);
         let shrinking = bulkhead(&layer, 2);
@@ -292,11 +338,11 @@ fn a_bulkhead_that_shrinks_as_a_place_comes_free_neither_loses_nor_adds_one() {
         releaser.join().unwrap();
 
         // It came free before, and went to one who waits; or after, and is gone.
-        let places = || (shrinking.places().in_flight(), shrinking.places().queued());
-        assert!(places() == (2, 1) || places() == (1, 2), "{:?}", places());
-        // Where there is one too many, the next to end takes its place along.
+        let numbers = || (shrinking.semaphore().in_flight(), shrinking.semaphore().queued());
+        assert!(numbers() == (2, 1) || numbers() == (1, 2), "{:?}", numbers());
+        // Where there is one too many, the next to end takes its permit along.
         drop(second);
-        assert_eq!(places(), (1, 1));
+        assert_eq!(numbers(), (1, 1));
         assert!(waiting.iter_mut().all(|call| poll(call).is_pending()));
         drop(waiting);
         assert_idle(&shrinking);
@@ -305,7 +351,7 @@ fn a_bulkhead_that_shrinks_as_a_place_comes_free_neither_loses_nor_adds_one() {
     });
 }
 
-fn resize(bulkhead: &Bulkhead<Worker>, limit: usize) -> thread::JoinHandle<()> {
-    let places = bulkhead.places().clone();
-    thread::spawn(move || places.resize(limit).unwrap())
+fn resize(bulkhead: &QueueingBulkhead<Worker>, limit: usize) -> thread::JoinHandle<()> {
+    let semaphore = bulkhead.semaphore().clone();
+    thread::spawn(move || semaphore.resize(limit).unwrap())
 }

@@ -1,26 +1,20 @@
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::semaphore::{Permit, Waiting};
-use crate::deadline::{Timer, end_of};
+use super::semaphore::Permit;
 use crate::error::{Rejectable, Rejection};
 use crate::until_body_end::{Guard, Hold, Sealed};
 
 pin_project! {
-    /// The answer of a [`Bulkhead`](super::Bulkhead).
-    ///
-    /// # Panics
-    ///
-    /// If it has to queue and there is no tokio runtime with its timer enabled.
+    /// The response of a [`Bulkhead`](super::Bulkhead).
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it leaves the queue or gives its place back.
+    /// Dropped before it is ready, it gives its permit back.
     #[must_use = "futures do nothing unless you `.await` or poll them"]
     pub struct ResponseFuture<S, R>
     where
@@ -37,40 +31,37 @@ pin_project! {
     where
         S: Service<R>,
     {
-        Queued {
-            waiting: Waiting,
-            #[pin]
-            timer: Timer,
-            max_wait: Duration,
-            // Both are there until there is a place.
-            call: Option<(S, R)>,
-        },
         Admitted {
             #[pin]
             inner: S::Future,
-            // Dropped after the inner future: the place is free when the work has ended.
-            permit: Option<Permit>,
+            // Dropped after the inner future: the permit is free when the work has ended.
+            permit: Permit,
         },
-        Rejected {
-            rejection: Option<Rejection>,
+        Full {
+            limit: usize,
         },
+        // Of the inner service, when it was asked whether it is ready. Boxed, because it is rare.
+        Failed {
+            error: Option<Box<S::Error>>,
+        },
+        Done,
     }
 }
 
 impl<S: Service<R>, R> ResponseFuture<S, R> {
     #[inline]
     pub(super) const fn admitted(inner: S::Future, permit: Permit) -> Self {
-        Self { state: State::Admitted { inner, permit: Some(permit) } }
+        Self { state: State::Admitted { inner, permit } }
     }
 
-    pub(super) fn queued(waiting: Waiting, max_wait: Duration, service: S, request: R) -> Self {
-        let timer = Timer::new(end_of(max_wait));
-        Self { state: State::Queued { waiting, timer, max_wait, call: Some((service, request)) } }
+    #[inline]
+    pub(super) const fn full(limit: usize) -> Self {
+        Self { state: State::Full { limit } }
     }
 
     #[cold]
-    pub(super) const fn rejected(rejection: Rejection) -> Self {
-        Self { state: State::Rejected { rejection: Some(rejection) } }
+    pub(super) fn failed(error: S::Error) -> Self {
+        Self { state: State::Failed { error: Some(Box::new(error)) } }
     }
 }
 
@@ -103,45 +94,40 @@ where
     #[inline]
     fn poll_hold(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<(Self::Output, Option<Permit>)> {
         let mut state = self.project().state;
-        loop {
-            let next = match state.as_mut().project() {
-                StateProj::Admitted { inner, permit } => {
-                    let result = ready!(inner.poll(cx));
-                    let permit = permit.take();
-                    // Admitted -> Rejected: the inner future is gone before its place is free. One that was given
-                    // up by a timeout is still at work until it is dropped.
-                    state.set(State::Rejected { rejection: None });
-                    return Poll::Ready((result, permit));
-                }
-                StateProj::Queued { waiting, timer, max_wait, call } => {
-                    let had_budget = timer.as_ref().has_budget();
-                    let Poll::Ready(permit) = waiting.poll_permit(cx) else {
-                        ready!(timer.poll_elapsed(cx, had_budget));
-                        let (limit, max_wait) = (waiting.limit(), *max_wait);
-                        // Queued -> Rejected: no place came free in time.
-                        state.set(State::Rejected { rejection: None });
-                        return Poll::Ready((Err(Rejection::bulkhead_timeout(limit, max_wait).into()), None));
-                    };
-                    // Queued -> Admitted: it has a place.
-                    let (mut service, request) = call.take().expect("queued until there is a place");
-                    State::Admitted { inner: service.call(request), permit: Some(permit) }
-                }
-                StateProj::Rejected { rejection } => {
-                    let rejection = rejection.take().expect("polled after it was ready");
-                    return Poll::Ready((Err(rejection.into()), None));
-                }
-            };
-            state.set(next);
+        if let StateProj::Admitted { inner, permit } = state.as_mut().project() {
+            let result = ready!(inner.poll(cx));
+            let permit = permit.take();
+            // Admitted -> Done: the inner future is gone before its permit is free. One that was given up by a timeout is
+            // still at work until it is dropped.
+            state.set(State::Done);
+            return Poll::Ready((result, Some(permit)));
         }
+        Poll::Ready((Err(reject(state)), None))
     }
+}
+
+/// The error of a request that was not admitted. It is told once.
+#[cold]
+fn reject<S, R>(mut state: Pin<&mut State<S, R>>) -> S::Error
+where
+    S: Service<R>,
+    S::Error: Rejectable,
+{
+    let error = match state.as_mut().project() {
+        StateProj::Full { limit } => Rejection::bulkhead_full(*limit).into(),
+        StateProj::Failed { error } => *error.take().expect("told once"),
+        StateProj::Admitted { .. } | StateProj::Done => panic!("polled after it was ready"),
+    };
+    state.set(State::Done);
+    error
 }
 
 impl<S: Service<R>, R> fmt::Debug for ResponseFuture<S, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match self.state {
-            State::Queued { .. } => "queued",
             State::Admitted { .. } => "admitted",
-            State::Rejected { .. } => "rejected",
+            State::Full { .. } | State::Failed { .. } => "rejected",
+            State::Done => "done",
         };
         f.debug_struct("ResponseFuture").field("state", &state).finish_non_exhaustive()
     }

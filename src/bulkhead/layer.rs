@@ -2,59 +2,58 @@ use std::time::Duration;
 
 use tower_layer::Layer;
 
-use super::queueing::Queueing;
+use super::queueing::QueueingBulkheadLayer;
 use super::semaphore::Semaphore;
 use super::service::Bulkhead;
 use crate::config::InvalidConfig;
 
-/// Bounds the requests in flight.
+/// Bounds the requests in flight. A further request is rejected at once.
 ///
-/// All services made from a layer, or from a clone of it, share its places.
+/// All services made from a layer, or from a clone of it, share its permits.
 #[derive(Debug, Clone)]
 pub struct BulkheadLayer {
     semaphore: Semaphore,
-    queueing: Queueing,
 }
 
 impl BulkheadLayer {
-    /// At most `limit` requests in flight; a further one is rejected at once.
+    /// At most `limit` requests in flight.
     ///
     /// # Errors
     ///
     /// If `limit` is zero or above 2,147,483,647.
     pub fn new(limit: usize) -> Result<Self, InvalidConfig> {
-        let queueing = Queueing { max_wait: Duration::ZERO, max_queue: usize::MAX };
-        Ok(Self { semaphore: Semaphore::new(limit)?, queueing })
+        Ok(Self { semaphore: Semaphore::new(limit)? })
     }
 
     /// As many in flight as can be counted.
+    #[allow(dead_code, reason = "only a stack is built without a bulkhead")]
     pub(crate) fn unlimited() -> Self {
-        let queueing = Queueing { max_wait: Duration::ZERO, max_queue: usize::MAX };
-        Self { semaphore: Semaphore::unlimited(), queueing }
+        Self { semaphore: Semaphore::unlimited() }
     }
 
-    /// Lets a request wait so long for a place. Zero, the default, is not at all; a wait too large for the clock
-    /// never ends.
+    /// Lets requests queue for a permit instead of rejecting them. A wait is bounded by the request's
+    /// [deadline](crate::deadline()), and by [`max_wait`](QueueingBulkheadLayer::max_wait) and
+    /// [`max_queue`](QueueingBulkheadLayer::max_queue) of what this returns.
+    ///
+    /// A service that queues has to be `Clone`.
     #[must_use]
-    pub const fn max_wait(mut self, max_wait: Duration) -> Self {
-        self.queueing.max_wait = max_wait;
-        self
+    pub fn queue(self) -> QueueingBulkheadLayer {
+        QueueingBulkheadLayer::new(self.semaphore)
     }
 
-    /// Lets at most so many requests wait. By default as many as come: the wait bounds them too.
+    /// Lets requests queue for a permit for at most `max_wait`, from their call on: short for `queue().max_wait(max_wait)`.
     #[must_use]
-    pub const fn max_queue(mut self, max_queue: usize) -> Self {
-        self.queueing.max_queue = max_queue;
-        self
+    pub fn max_wait(self, max_wait: Duration) -> QueueingBulkheadLayer {
+        self.queue().max_wait(max_wait)
     }
 
-    /// Another bulkhead of the same limit, by the same rules, with places of its own.
+    /// Another bulkhead of the same limit, with permits of its own.
     #[must_use]
     pub fn sibling(&self) -> Self {
-        Self { semaphore: self.semaphore.sibling(), queueing: self.queueing }
+        Self { semaphore: self.semaphore.sibling() }
     }
 
-    /// Its places: to look at, and to resize.
+    /// Its permits: to look at, and to resize.
     #[must_use]
     pub fn semaphore(&self) -> Semaphore {
         self.semaphore.clone()
@@ -65,6 +64,13 @@ impl<S> Layer<S> for BulkheadLayer {
     type Service = Bulkhead<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Bulkhead::new(inner, self.semaphore.clone(), self.queueing)
+        Bulkhead::new(inner, self.semaphore.clone())
+    }
+}
+
+/// No request queues.
+impl From<BulkheadLayer> for QueueingBulkheadLayer {
+    fn from(layer: BulkheadLayer) -> Self {
+        layer.queue().max_queue(0)
     }
 }

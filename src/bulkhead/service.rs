@@ -1,26 +1,26 @@
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use tower_service::Service;
 
 use super::future::ResponseFuture;
-use super::queueing::Queueing;
-use super::semaphore::Semaphore;
-use crate::error::{Rejectable, Rejection};
+use super::semaphore::{Permit, Semaphore};
+use crate::error::Rejectable;
 use crate::macros::service_accessors;
 
-/// A service that has only so many requests in flight. Made by [`BulkheadLayer`](super::BulkheadLayer).
+/// A service that bounds its requests in flight. Made by [`BulkheadLayer`](super::BulkheadLayer).
 ///
-/// Clones share the places.
+/// Clones share the permits.
 #[derive(Debug)]
 pub struct Bulkhead<S> {
     inner: S,
     semaphore: Semaphore,
-    queueing: Queueing,
+    /// The inner service was polled ready and not called since.
+    is_ready: bool,
 }
 
 impl<S> Bulkhead<S> {
-    pub(super) const fn new(inner: S, semaphore: Semaphore, queueing: Queueing) -> Self {
-        Self { inner, semaphore, queueing }
+    pub(super) const fn new(inner: S, semaphore: Semaphore) -> Self {
+        Self { inner, semaphore, is_ready: false }
     }
 
     /// The permits.
@@ -28,53 +28,62 @@ impl<S> Bulkhead<S> {
     pub const fn semaphore(&self) -> &Semaphore {
         &self.semaphore
     }
-
-    fn full(&self) -> Rejection {
-        Rejection::bulkhead_full(self.semaphore.limit())
-    }
 }
 
 service_accessors!(Bulkhead<S>);
 
+/// A clone starts unpolled.
 impl<S: Clone> Clone for Bulkhead<S> {
     fn clone(&self) -> Self {
-        Self::new(self.inner.clone(), self.semaphore.clone(), self.queueing)
+        Self::new(self.inner.clone(), self.semaphore.clone())
     }
 }
 
 impl<S, R> Service<R> for Bulkhead<S>
 where
-    S: Service<R> + Clone,
+    S: Service<R>,
     S::Error: Rejectable,
 {
     type Response = S::Response;
     type Error = S::Error;
     type Future = ResponseFuture<S, R>;
 
-    /// Ready when the inner service is. A place is taken when the request is called, so an idle clone holds none.
+    /// Ready when the inner service is. While all permits are taken it is ready at once, without asking the inner
+    /// service, and the call is rejected. A permit is taken by the call, so an idle clone holds none.
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.inner.poll_ready(cx)
+        if !self.semaphore.has_room() {
+            return Poll::Ready(Ok(()));
+        }
+        let readiness = self.inner.poll_ready(cx);
+        self.is_ready = matches!(readiness, Poll::Ready(Ok(())));
+        readiness
     }
 
     #[inline]
     fn call(&mut self, request: R) -> Self::Future {
-        if let Some(permit) = self.semaphore.try_acquire() {
-            return ResponseFuture::admitted(self.inner.call(request), permit);
+        let Some(permit) = self.semaphore.try_acquire() else {
+            return ResponseFuture::full(self.semaphore.limit());
+        };
+        if !std::mem::take(&mut self.is_ready) {
+            return self.call_unready(request, permit);
         }
-        let Queueing { max_wait, max_queue } = self.queueing;
-        if max_wait.is_zero() {
-            return ResponseFuture::rejected(self.full());
-        }
-        match self.semaphore.enqueue(max_queue) {
-            None => ResponseFuture::rejected(self.full()),
-            Some(Ok(permit)) => ResponseFuture::admitted(self.inner.call(request), permit),
-            Some(Err(waiting)) => {
-                // The instance that was polled ready waits with the request; its clone stays here.
-                let clone = self.inner.clone();
-                let inner = std::mem::replace(&mut self.inner, clone);
-                ResponseFuture::queued(waiting, max_wait, inner, request)
-            }
+        ResponseFuture::admitted(self.inner.call(request), permit)
+    }
+}
+
+impl<S> Bulkhead<S> {
+    /// A permit came free after `poll_ready` had found none, and had not asked the inner service.
+    #[cold]
+    fn call_unready<R>(&mut self, request: R, permit: Permit) -> ResponseFuture<S, R>
+    where
+        S: Service<R>,
+    {
+        // Whoever is not ready now is asked again, with a waker, by the next `poll_ready`.
+        match self.inner.poll_ready(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(())) => ResponseFuture::admitted(self.inner.call(request), permit),
+            Poll::Ready(Err(error)) => ResponseFuture::failed(error),
+            Poll::Pending => ResponseFuture::full(self.semaphore.limit()),
         }
     }
 }

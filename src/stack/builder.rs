@@ -6,7 +6,7 @@ use super::layer::WithBody;
 use super::layer::{Parts, Plain, Stack};
 use super::numbers::Times;
 use crate::backoff::{Backoff, Jitter};
-use crate::bulkhead::BulkheadLayer;
+use crate::bulkhead::{BulkheadLayer, QueueingBulkheadLayer};
 use crate::circuit_breaker::{Circuit, CircuitBreakerLayer, CircuitBuilder};
 use crate::config::InvalidConfig;
 use crate::retry::{RetryBudget, RetryLayer, RetryPolicy, RetryPolicyBuilder};
@@ -26,7 +26,7 @@ pub struct StackBuilder<R, B = Plain> {
     times: Times,
     retry: RetryPolicyBuilder,
     circuit: Part<CircuitBuilder, Circuit>,
-    bulkhead: Part<usize, BulkheadLayer>,
+    bulkhead: Part<usize, QueueingBulkheadLayer>,
 }
 
 /// A part of the stack: to be built, given, or left out.
@@ -138,8 +138,8 @@ impl<R, B> StackBuilder<R, B> {
     }
 
     /// Uses this bulkhead, with its own permits and its own queue.
-    pub fn with_bulkhead(mut self, bulkhead: BulkheadLayer) -> Self {
-        self.bulkhead = Part::Given(bulkhead);
+    pub fn with_bulkhead(mut self, bulkhead: impl Into<QueueingBulkheadLayer>) -> Self {
+        self.bulkhead = Part::Given(bulkhead.into());
         self
     }
 
@@ -187,9 +187,9 @@ impl<R, B> StackBuilder<R, B> {
         };
         let has_bulkhead = !matches!(self.bulkhead, Part::Without);
         let bulkhead = match self.bulkhead {
-            Part::Build(limit) => BulkheadLayer::new(limit)?.max_wait(Duration::MAX),
+            Part::Build(limit) => BulkheadLayer::new(limit)?.queue(),
             Part::Given(bulkhead) => bulkhead,
-            Part::Without => BulkheadLayer::unlimited(),
+            Part::Without => BulkheadLayer::unlimited().into(),
         };
         let parts = Parts {
             total: TimeoutLayer::new(total),

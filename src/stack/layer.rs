@@ -4,7 +4,7 @@ use tower_layer::Layer;
 
 use super::builder::StackBuilder;
 use super::service::StackService;
-use crate::bulkhead::{BulkheadLayer, Semaphore};
+use crate::bulkhead::{QueueingBulkheadLayer, Semaphore};
 use crate::circuit_breaker::{Circuit, CircuitBreakerLayer};
 use crate::error::ServiceErrorLayer;
 #[cfg(feature = "http")]
@@ -42,7 +42,7 @@ pub(super) struct Parts<R> {
     pub(super) total: TimeoutLayer,
     pub(super) retry: RetryLayer<R>,
     pub(super) breaker: CircuitBreakerLayer<R>,
-    pub(super) bulkhead: BulkheadLayer,
+    pub(super) bulkhead: QueueingBulkheadLayer,
     pub(super) attempt: TimeoutLayer,
     /// Whether there is a circuit that can open.
     pub(super) has_circuit: bool,

@@ -5,7 +5,7 @@ use tower_service::Service;
 use super::layer::Plain;
 #[cfg(feature = "http")]
 use super::layer::WithBody;
-use crate::bulkhead::Bulkhead;
+use crate::bulkhead::QueueingBulkhead;
 use crate::circuit_breaker::CircuitBreaker;
 use crate::error::{Error, ServiceError};
 #[cfg(feature = "http")]
@@ -21,7 +21,7 @@ use crate::timeout::Timeout;
 use crate::until_body_end::{GuardBody, ResponseFuture};
 
 /// The layers of a stack around a client.
-type Layers<S, R> = Timeout<Retry<CircuitBreaker<Bulkhead<Timeout<ServiceError<S>>>, R>, R>>;
+type Layers<S, R> = Timeout<Retry<CircuitBreaker<QueueingBulkhead<Timeout<ServiceError<S>>>, R>, R>>;
 
 /// A client inside a [`Stack`](super::Stack). `Clone`, `Send` and `Sync` where the client is; clones share everything.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use tower_service::Service;
 use super::body::GuardBody;
 use super::future::ResponseFuture;
 use super::guard::Hold;
-use crate::bulkhead::BulkheadLayer;
+use crate::bulkhead::{AdaptiveBulkheadLayer, BulkheadLayer, QueueingBulkheadLayer};
 use crate::circuit_breaker::CircuitBreakerLayer;
 use crate::http::HttpRequest;
 use crate::macros::service_accessors;
@@ -28,6 +28,23 @@ pub struct UntilBodyEnd<S> {
 
 impl BulkheadLayer {
     /// Holds the permit until the body of the response has ended, or was dropped.
+    #[must_use]
+    pub const fn until_body_end(self) -> UntilBodyEndLayer<Self> {
+        UntilBodyEndLayer { layer: self }
+    }
+}
+
+impl QueueingBulkheadLayer {
+    /// Holds the permit until the body of the response has ended, or was dropped.
+    #[must_use]
+    pub const fn until_body_end(self) -> UntilBodyEndLayer<Self> {
+        UntilBodyEndLayer { layer: self }
+    }
+}
+
+impl<R, L> AdaptiveBulkheadLayer<R, L> {
+    /// Holds the permit until the body of the response has ended, or was dropped. The round-trip time is still that to the
+    /// head of the response.
     #[must_use]
     pub const fn until_body_end(self) -> UntilBodyEndLayer<Self> {
         UntilBodyEndLayer { layer: self }

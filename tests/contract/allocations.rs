@@ -11,6 +11,7 @@ use allocation_counter::measure;
 use tokio::runtime::{Builder, Runtime};
 use tower::util::BoxCloneService;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
+use windbreak::bulkhead::Adapt;
 use windbreak::circuit_breaker::CircuitBuilder;
 use windbreak::http::Http;
 use windbreak::rate_limit::Rate;
@@ -131,6 +132,8 @@ fn a_closed_circuit_is_free() {
 fn a_bulkhead_with_room_is_free() {
     assert_free(&BulkheadLayer::new(64).unwrap());
     assert_free(&BulkheadLayer::new(64).unwrap().max_wait(LIMIT));
+    let adapt = Adapt::between(64, 200).unwrap();
+    assert_free(&BulkheadLayer::new(64).unwrap().queue().adapt(adapt, ErrorsOnly));
 }
 
 #[test]

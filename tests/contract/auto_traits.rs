@@ -10,7 +10,7 @@ use std::time::Duration;
 use tower::util::{BoxCloneService, BoxCloneSyncService, BoxService};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use windbreak::backoff::{Backoff, Delays, Jitter};
-use windbreak::bulkhead::Semaphore;
+use windbreak::bulkhead::{Adapt, QueueingBulkheadLayer, Semaphore};
 use windbreak::circuit_breaker::{CircuitBuilder, Permit, Snapshot, State};
 use windbreak::rate_limit::{Obey, Rate, RateLimit, UpstreamLimit};
 use windbreak::retry::{RetryBudget, RetryPolicyBuilder};
@@ -59,7 +59,7 @@ fn circuit() -> Circuit {
     Circuit::builder("upstream").build().expect("valid")
 }
 
-fn bulkhead() -> BulkheadLayer {
+fn bulkhead() -> QueueingBulkheadLayer {
     BulkheadLayer::new(8).expect("valid").max_wait(Duration::from_secs(1))
 }
 
@@ -91,6 +91,8 @@ fn layers_services_and_futures_are_shareable() {
     layer_is_shareable(&bulkhead());
     layer_is_shareable(&rate_limit());
     layer_is_shareable(&rate_limit().cost(|_: &String| 2).obey(Arc::new(Silent)));
+    layer_is_shareable(&BulkheadLayer::new(8).expect("valid"));
+    layer_is_shareable(&bulkhead().adapt(Adapt::between(1, 8).expect("valid"), ErrorsOnly));
     layer_is_shareable(&ServiceBuilder::new().layer(retry()).layer(breaker()).layer(bulkhead()).into_inner());
 }
 
@@ -104,6 +106,7 @@ fn handles_policies_and_numbers_are_shareable() {
     clonable::<Semaphore>();
     clonable::<RateLimit>();
     clonable::<Rate>();
+    clonable::<Adapt>();
     clonable::<RetryPolicy>();
     clonable::<RetryPolicyBuilder>();
     clonable::<RetryBudget>();

@@ -8,6 +8,7 @@ use windbreak::rules::ErrorsOnly;
 
 use tokio::time::{Instant, sleep};
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt, service_fn};
+use windbreak::bulkhead::QueueingBulkheadLayer;
 use windbreak::circuit_breaker::State;
 use windbreak::error::Rejectable;
 use windbreak::{
@@ -69,7 +70,7 @@ fn bulkhead(limit: usize) -> BulkheadLayer {
 struct Parts {
     calls: Arc<AtomicU32>,
     circuit: Circuit,
-    bulkhead: BulkheadLayer,
+    bulkhead: QueueingBulkheadLayer,
 }
 
 impl Parts {
@@ -151,7 +152,7 @@ async fn the_breaker_sees_timeouts_of_attempts() {
 
 #[tokio::test(start_paused = true)]
 async fn the_breaker_does_not_count_a_full_bulkhead() {
-    let parts = Parts { bulkhead: bulkhead(1), ..Parts::new() };
+    let parts = Parts { bulkhead: bulkhead(1).into(), ..Parts::new() };
     let stack = parts.stack(60, 3);
     let hung = tokio::spawn(stack.clone().oneshot(Please::Hang));
     tokio::task::yield_now().await;
@@ -194,7 +195,7 @@ async fn a_pause_that_a_total_timeout_would_end_is_not_begun() {
 
 #[tokio::test(start_paused = true)]
 async fn a_fallback_answers_for_every_layer_below() {
-    let parts = Parts { bulkhead: bulkhead(1), ..Parts::new() };
+    let parts = Parts { bulkhead: bulkhead(1).into(), ..Parts::new() };
     let stack = ServiceBuilder::new().layer(FallbackLayer::value("instead", ErrorsOnly)).service(parts.stack(1, 1));
     assert_eq!(stack.clone().oneshot(Please::Answer).await, Ok("answer"));
     assert_eq!(stack.clone().oneshot(Please::Fail).await, Ok("instead"));

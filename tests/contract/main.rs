@@ -40,6 +40,7 @@ contract! {
         bulkhead_with_a_queue,
         rate_limit,
         rate_limit_with_a_queue,
+        adaptive_bulkhead,
         per_key,
         all_five,
     ]

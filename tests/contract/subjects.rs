@@ -8,6 +8,7 @@ use tokio_test::{assert_ready, assert_ready_ok};
 use tower::layer::Layer;
 use tower::util::BoxCloneService;
 use tower::{Service, ServiceBuilder, ServiceExt};
+use windbreak::bulkhead::Adapt;
 use windbreak::circuit_breaker::State;
 use windbreak::rate_limit::Rate;
 use windbreak::rules::ErrorsOnly;
@@ -131,6 +132,13 @@ pub(crate) fn rate_limit_with_a_queue() -> Subject {
     let layer = RateLimitLayer::new(Rate::per_hour(1).burst(100).expect("valid")).max_wait(LONG);
     let limit = layer.limit();
     Subject::new(layer, move || limit.queued() == 0)
+}
+
+pub(crate) fn adaptive_bulkhead() -> Subject {
+    let adapt = Adapt::between(1, 8).expect("valid");
+    let layer = BulkheadLayer::new(1).expect("valid").max_wait(LONG).adapt(adapt, ErrorsOnly);
+    let semaphore = layer.semaphore();
+    Subject::new(layer, move || semaphore.in_flight() == 0 && semaphore.queued() == 0)
 }
 
 /// A key is known only when a request comes, so its layer is asked after that.

@@ -1,0 +1,70 @@
+use tokio::time::Instant;
+
+use super::adapt::{Adapting, Change};
+use super::config::Adapt;
+use super::sample::Sample;
+use crate::bulkhead::semaphore::Semaphore;
+use crate::error::Rejectable;
+use crate::rules::Classify;
+use crate::sync::{AtomicU64, Mutex, Ordering, PoisonError};
+
+/// What all services of a layer have in common.
+pub(super) struct Shared<R> {
+    rules: R,
+    semaphore: Semaphore,
+    observe_only: bool,
+    /// The limit of `adapting`, to be read without its lock.
+    limit: AtomicU64,
+    adapting: Mutex<Adapting>,
+}
+
+impl<R> Shared<R> {
+    pub(super) fn new(adapt: Adapt, rules: R, semaphore: Semaphore) -> Self {
+        let adapting = Adapting::new(adapt, semaphore.limit(), Instant::now());
+        let limit = AtomicU64::new(adapting.limit() as u64);
+        let observe_only = adapt.observe_only;
+        let shared = Self { rules, semaphore, observe_only, limit, adapting: Mutex::new(adapting) };
+        shared.act();
+        shared
+    }
+
+    #[allow(clippy::cast_possible_truncation, reason = "it came from a usize")]
+    pub(super) fn limit(&self) -> usize {
+        self.limit.load(Ordering::Relaxed) as usize
+    }
+
+    pub(super) fn in_flight(&self) -> usize {
+        self.semaphore.in_flight()
+    }
+
+    /// Learns from a result.
+    pub(super) fn record<T, E>(&self, result: Result<&T, &E>, admitted: Instant, in_flight: usize)
+    where
+        E: Rejectable,
+        R: Classify<T, E>,
+    {
+        let now = Instant::now();
+        let time = now.saturating_duration_since(admitted);
+        let Some(sample) = Sample::of(result, &self.rules, time, in_flight) else { return };
+        let mut adapting = self.adapting.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(change) = adapting.record(sample, now) else { return };
+        self.limit.store(change.to as u64, Ordering::Relaxed);
+        drop(adapting);
+        // Not under the lock: this wakes tasks.
+        self.act();
+        self.tell(change);
+    }
+
+    /// Makes the limit that of the semaphore. It is read here, so that the last of two who act at once sets the latest.
+    fn act(&self) {
+        if !self.observe_only {
+            self.semaphore.resize(self.limit()).expect("within bounds that were checked");
+        }
+    }
+
+    #[cold]
+    fn tell(&self, change: Change) {
+        let Change { from, to, reason } = change;
+        tracing::debug!(from, to, ?reason, observe_only = self.observe_only, "the limit of a bulkhead changed");
+    }
+}

@@ -1,8 +1,0 @@
-use std::time::Duration;
-
-/// Who may queue, and for how long.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Queueing {
-    pub(super) max_wait: Duration,
-    pub(super) max_queue: usize,
-}

@@ -1,0 +1,151 @@
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use super::queued::Queued;
+use crate::bulkhead::semaphore::Permit;
+use crate::error::{Rejectable, Rejection};
+use crate::until_body_end::{Guard, Hold, Sealed};
+
+pin_project! {
+    /// The response of a [`QueueingBulkhead`](super::QueueingBulkhead).
+    ///
+    /// # Panics
+    ///
+    /// If it has to queue, its wait is bounded, and there is no tokio runtime with its timer enabled.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, it leaves the queue or gives its permit back.
+    #[must_use = "futures do nothing unless you `.await` or poll them"]
+    pub struct QueueingResponseFuture<S, R>
+    where
+        S: Service<R>,
+    {
+        #[pin]
+        state: State<S, R>,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    enum State<S, R>
+    where
+        S: Service<R>,
+    {
+        Admitted {
+            #[pin]
+            inner: S::Future,
+            // Dropped after the inner future: the permit is free when the work has ended.
+            permit: Permit,
+        },
+        // Boxed, so that requests that need not queue carry none of it.
+        Queued {
+            queued: Pin<Box<Queued<S, R>>>,
+        },
+        Full {
+            limit: usize,
+        },
+        Done,
+    }
+}
+
+impl<S: Service<R>, R> QueueingResponseFuture<S, R> {
+    #[inline]
+    pub(super) const fn admitted(inner: S::Future, permit: Permit) -> Self {
+        Self { state: State::Admitted { inner, permit } }
+    }
+
+    pub(super) fn queued(queued: Queued<S, R>) -> Self {
+        Self { state: State::Queued { queued: Box::pin(queued) } }
+    }
+
+    pub(super) const fn full(limit: usize) -> Self {
+        Self { state: State::Full { limit } }
+    }
+}
+
+impl<S, R> Future for QueueingResponseFuture<S, R>
+where
+    S: Service<R>,
+    S::Error: Rejectable,
+{
+    type Output = Result<S::Response, S::Error>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let (result, permit) = ready!(self.poll_hold(cx));
+        if let Some(permit) = permit {
+            permit.complete();
+        }
+        Poll::Ready(result)
+    }
+}
+
+impl<S: Service<R>, R> Sealed for QueueingResponseFuture<S, R> {}
+
+impl<S, R> Hold for QueueingResponseFuture<S, R>
+where
+    S: Service<R>,
+    S::Error: Rejectable,
+{
+    type Guard = Permit;
+
+    #[inline]
+    fn poll_hold(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<(Self::Output, Option<Permit>)> {
+        let mut state = self.project().state;
+        loop {
+            if let StateProj::Admitted { inner, permit } = state.as_mut().project() {
+                let result = ready!(inner.poll(cx));
+                let permit = permit.take();
+                // Admitted -> Done: the inner future is gone before its permit is free. One that was given up by a timeout
+                // is still at work until it is dropped.
+                state.set(State::Done);
+                return Poll::Ready((result, Some(permit)));
+            }
+            if let Err(error) = ready!(poll_admission(state.as_mut(), cx)) {
+                return Poll::Ready((Err(error), None));
+            }
+        }
+    }
+}
+
+/// Waits until the request is admitted; an error if it is not.
+#[cold]
+fn poll_admission<S, R>(mut state: Pin<&mut State<S, R>>, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>>
+where
+    S: Service<R>,
+    S::Error: Rejectable,
+{
+    let error = match state.as_mut().project() {
+        StateProj::Queued { queued } => match ready!(queued.as_mut().poll_call(cx)) {
+            Ok((inner, permit)) => {
+                // Queued -> Admitted: it has its permit, and the service was ready.
+                state.set(State::Admitted { inner, permit });
+                return Poll::Ready(Ok(()));
+            }
+            Err(error) => error,
+        },
+        StateProj::Full { limit } => Rejection::bulkhead_full(*limit).into(),
+        StateProj::Admitted { .. } => return Poll::Ready(Ok(())),
+        StateProj::Done => panic!("polled after it was ready"),
+    };
+    // Queued or Full -> Done: it is told once, and holds nothing any longer.
+    state.set(State::Done);
+    Poll::Ready(Err(error))
+}
+
+impl<S: Service<R>, R> fmt::Debug for QueueingResponseFuture<S, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.state {
+            State::Admitted { .. } => "admitted",
+            State::Queued { .. } => "queued",
+            State::Full { .. } => "rejected",
+            State::Done => "done",
+        };
+        f.debug_struct("QueueingResponseFuture").field("state", &state).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,110 @@
+use std::task::{Context, Poll};
+
+use tokio::time::Instant;
+use tower_service::Service;
+
+use super::future::QueueingResponseFuture;
+use super::layer::Bounds;
+use super::queued::Queued;
+use crate::bulkhead::semaphore::{Entry, Semaphore};
+use crate::deadline::{deadline, end_of};
+use crate::error::Rejectable;
+use crate::macros::service_accessors;
+
+/// A service that bounds its requests in flight, and lets further ones queue. Made by
+/// [`QueueingBulkheadLayer`](super::QueueingBulkheadLayer).
+///
+/// Clones share the permits and the queue.
+#[derive(Debug)]
+pub struct QueueingBulkhead<S> {
+    inner: S,
+    semaphore: Semaphore,
+    bounds: Bounds,
+    /// The inner service was polled ready and not called since.
+    is_ready: bool,
+}
+
+impl<S> QueueingBulkhead<S> {
+    pub(super) const fn new(inner: S, semaphore: Semaphore, bounds: Bounds) -> Self {
+        Self { inner, semaphore, bounds, is_ready: false }
+    }
+
+    /// The permits.
+    #[must_use]
+    pub const fn semaphore(&self) -> &Semaphore {
+        &self.semaphore
+    }
+}
+
+service_accessors!(QueueingBulkhead<S>);
+
+/// A clone starts unpolled.
+impl<S: Clone> Clone for QueueingBulkhead<S> {
+    fn clone(&self) -> Self {
+        Self::new(self.inner.clone(), self.semaphore.clone(), self.bounds)
+    }
+}
+
+impl<S, R> Service<R> for QueueingBulkhead<S>
+where
+    S: Service<R> + Clone,
+    S::Error: Rejectable,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = QueueingResponseFuture<S, R>;
+
+    /// Ready when the inner service is. While all permits are taken it is ready at once, without asking the inner
+    /// service: the request queues, and a clone of the inner service is asked once it has a permit. A permit is taken by
+    /// the call, so an idle clone holds none.
+    #[inline]
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        if !self.semaphore.has_room() {
+            return Poll::Ready(Ok(()));
+        }
+        let readiness = self.inner.poll_ready(cx);
+        self.is_ready = matches!(readiness, Poll::Ready(Ok(())));
+        readiness
+    }
+
+    #[inline]
+    fn call(&mut self, request: R) -> Self::Future {
+        if self.is_ready {
+            if let Some(permit) = self.semaphore.try_acquire() {
+                self.is_ready = false;
+                return QueueingResponseFuture::admitted(self.inner.call(request), permit);
+            }
+        }
+        self.call_later(request)
+    }
+}
+
+impl<S> QueueingBulkhead<S> {
+    #[cold]
+    fn call_later<R>(&mut self, request: R) -> QueueingResponseFuture<S, R>
+    where
+        S: Service<R> + Clone,
+    {
+        if std::mem::take(&mut self.is_ready) {
+            // The instance that was polled ready may hold what others wait for.
+            self.inner = self.inner.clone();
+        }
+        let service = self.inner.clone();
+        if let Some(permit) = self.semaphore.try_acquire() {
+            return QueueingResponseFuture::queued(Queued::holding(permit, service, request));
+        }
+        let Bounds { max_wait, max_queue } = self.bounds;
+        if max_wait.is_zero() {
+            return QueueingResponseFuture::full(self.semaphore.limit());
+        }
+        let since = Instant::now();
+        let end = end_of(max_wait).into_iter().chain(deadline()).min();
+        match self.semaphore.enqueue(max_queue, end) {
+            Entry::Permit(permit) => QueueingResponseFuture::queued(Queued::holding(permit, service, request)),
+            Entry::Queued(waiting) => {
+                QueueingResponseFuture::queued(Queued::waiting(waiting, since, end, service, request))
+            }
+            Entry::Full => QueueingResponseFuture::full(self.semaphore.limit()),
+        }
+    }
+}
