@@ -5,7 +5,7 @@
 
 use tower_layer::Layer;
 
-use crate::bulkhead::{Bulkhead, Semaphore};
+use crate::bulkhead::{Bulkhead, QueueingBulkhead, Semaphore};
 use crate::circuit_breaker::{Circuit, CircuitBreaker, State};
 use crate::error::ServiceError;
 use crate::fallback::Fallback;
@@ -101,6 +101,12 @@ impl<S: Evict, R> Evict for CircuitBreaker<S, R> {
 impl Evict for Semaphore {
     fn keep(&self) -> Keep {
         if self.is_as_new() { Keep::No } else { Keep::Yes }
+    }
+}
+
+impl<S: Evict> Evict for QueueingBulkhead<S> {
+    fn keep(&self) -> Keep {
+        self.semaphore().keep().max(self.get_ref().keep())
     }
 }
 

@@ -16,6 +16,9 @@ use crate::timeout::TimeoutLayer;
 /// well.
 const IN_FLIGHT: usize = 4_096;
 
+/// An upstream that answers nothing for this long is down. Restarts and maintenance mostly take less.
+const SPAN: Duration = Duration::from_millis(2_500);
+
 /// Puts a [`Stack`] together. Made by [`Stack::new`] and `Stack::http`.
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until it is built"]
@@ -39,18 +42,23 @@ enum Part<B, G> {
 
 impl<R, B> StackBuilder<R, B> {
     pub(super) fn new(name: Arc<str>, rules: R, body: B) -> Self {
-        let circuit = Circuit::builder(Arc::clone(&name)).count_window(100).failure_ratio(0.9).probes(1).open_for(
-            Backoff::exponential(Duration::from_secs(1))
-                .factor(1.25)
-                .max(Duration::from_secs(30))
-                .jitter(Jitter::Equal),
-        );
+        let circuit = Circuit::builder(Arc::clone(&name))
+            .count_window(20)
+            .failure_ratio(1.0)
+            .minimum_span(SPAN)
+            .probes(1)
+            .open_for(
+                Backoff::exponential(Duration::from_secs(1))
+                    .factor(1.25)
+                    .max(Duration::from_secs(30))
+                    .jitter(Jitter::Equal),
+            );
         Self {
             name,
             rules,
             body,
             times: Times::default(),
-            retry: RetryPolicy::builder(),
+            retry: RetryPolicy::builder().wait_for_circuit(true),
             circuit: Part::Build(circuit),
             bulkhead: Part::Build(IN_FLIGHT),
         }

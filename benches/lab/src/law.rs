@@ -18,7 +18,7 @@ const BUDGET_WINDOW: f64 = 10.0;
 /// What may get through an outage once it is detected.
 const LEAK: f64 = 0.1;
 /// The probes of one open wait, and the shortest that the waits can be: half of 1 s, growing by a quarter up to 30 s.
-const PROBES: f64 = 3.0;
+const PROBES: f64 = 1.0;
 const SHORTEST_WAIT: f64 = 0.5;
 const WAIT_GROWTH: f64 = 1.25;
 const LONGEST_SHORT_WAIT: f64 = 15.0;
@@ -29,8 +29,8 @@ const RECOVERY_SHARE: f64 = 0.25;
 const LONG_OUTAGE: f64 = 5.0;
 const MANY_REQUESTS: f64 = 50.0;
 /// What may wait at any time: what the bulkhead holds, and what comes within one attempt timeout.
-const BULKHEAD: f64 = 64.0;
-const ATTEMPT_TIMEOUT: f64 = 3.0;
+const BULKHEAD: f64 = 4_096.0;
+const ATTEMPT_TIMEOUT: f64 = 10.0;
 
 /// A row of the matrix: what each client came to.
 pub(crate) struct Row {

@@ -86,7 +86,11 @@ impl Setup {
             Self::Bare => bare(upstream, faults.clone(), BARE_TIMEOUT).map_err(|_| Told::Failed).boxed_clone(),
             Self::Naive => naive(bare(upstream, faults.clone(), NAIVE_TIMEOUT), seed).boxed_clone(),
             Self::Peer => unreachable!("it is not one of those that can live on simulated time"),
-            Self::Ours => stack(seed).expect("its numbers are valid").layer(upstream).map_err(told).boxed_clone(),
+            Self::Ours => {
+                let ours = stack(seed).expect("its numbers are valid").layer(upstream);
+                // The bodies are empty.
+                ours.map_err(told).map_response(|response| response.map(|_| Body::new())).boxed_clone()
+            }
         }
     }
 }
