@@ -83,6 +83,11 @@ impl RetryPolicyBuilder {
         Self { budget: Some(budget), ..self }
     }
 
+    /// Pays from `budget` unless the user has set one.
+    pub(crate) fn default_budget(self, budget: RetryBudget) -> Self {
+        Self { budget: self.budget.or(Some(budget)), ..self }
+    }
+
     /// Draws the jitter from this seed, so that a test sees the same pauses each time.
     pub fn seed(self, seed: u64) -> Self {
         Self { seed: Some(seed), ..self }

@@ -16,6 +16,11 @@ use crate::timeout::TimeoutLayer;
 /// well.
 const IN_FLIGHT: usize = 4_096;
 
+/// What retries may add to the load over ten seconds: a fifth, and as many as one pool of idle connections is likely to
+/// hold. All of these can be found closed at the same moment, by a burst after a quiet time.
+const RETRY_RATIO: f64 = 0.2;
+const RETRY_FLOOR: u32 = 100;
+
 /// An upstream that answers nothing for this long is down. Restarts and maintenance mostly take less.
 const SPAN: Duration = Duration::from_millis(2_500);
 
@@ -49,7 +54,7 @@ impl<R, B> StackBuilder<R, B> {
             .probes(1)
             .open_for(
                 Backoff::exponential(Duration::from_secs(1))
-                    .factor(1.25)
+                    .factor(1.125)
                     .max(Duration::from_secs(30))
                     .jitter(Jitter::Equal),
             );
@@ -199,9 +204,10 @@ impl<R, B> StackBuilder<R, B> {
             Part::Given(bulkhead) => bulkhead,
             Part::Without => BulkheadLayer::unlimited().into(),
         };
+        let budget = RetryBudget::new(RETRY_RATIO, RETRY_FLOOR)?;
         let parts = Parts {
             total: TimeoutLayer::new(total),
-            retry: RetryLayer::new(self.retry.build()?, self.rules.clone()),
+            retry: RetryLayer::new(self.retry.default_budget(budget).build()?, self.rules.clone()),
             breaker: CircuitBreakerLayer::new(circuit, self.rules),
             bulkhead,
             attempt: TimeoutLayer::new(attempt),

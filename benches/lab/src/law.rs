@@ -13,14 +13,14 @@ const FAIR_LOAD: f64 = 1.2;
 /// What a stack may send for each request.
 const MOST_LOAD: f64 = 1.2;
 /// What the retry budget allows beyond that, in each of its windows of ten seconds.
-const BUDGET_FLOOR: f64 = 10.0;
+const BUDGET_FLOOR: f64 = 100.0;
 const BUDGET_WINDOW: f64 = 10.0;
 /// What may get through an outage once it is detected.
 const LEAK: f64 = 0.1;
-/// The probes of one open wait, and the shortest that the waits can be: half of 1 s, growing by a quarter up to 30 s.
+/// The probes of one open wait, and the shortest that the waits can be: half of 1 s, growing by an eighth up to 30 s.
 const PROBES: f64 = 1.0;
 const SHORTEST_WAIT: f64 = 0.5;
-const WAIT_GROWTH: f64 = 1.25;
+const WAIT_GROWTH: f64 = 1.125;
 const LONGEST_SHORT_WAIT: f64 = 15.0;
 /// How long after the healing there may be failures: this, and a quarter of the outage.
 const RECOVERY: f64 = 1.0;
@@ -139,13 +139,14 @@ fn effects(_: &Row, ours: &Figures) -> Option<String> {
     (ours.twice > 0.0).then(|| format!("{:.2} requests without a key take effect twice in a run", ours.twice))
 }
 
-/// An outage that is long enough is noticed.
+/// An outage that is long enough is noticed. One in which nothing is heard of the upstream shows when attempts time out.
 fn detected(row: &Row, ours: &Figures) -> Option<String> {
     let (_, length) = row.scenario.outage?;
-    let (seconds, rate) = (length.as_secs_f64(), f64::from(row.scenario.rate?));
+    let silence = if row.scenario.is_silent() { ATTEMPT_TIMEOUT } else { 0.0 };
+    let (seconds, rate) = (length.as_secs_f64() - silence, f64::from(row.scenario.rate?));
     let missed = ours.runs - ours.outage?.detected;
     (seconds >= LONG_OUTAGE && seconds * rate >= MANY_REQUESTS && missed > 0)
-        .then(|| format!("an outage of {seconds} s is not noticed in {missed} of {} runs", ours.runs))
+        .then(|| format!("an outage of {} s is not noticed in {missed} of {} runs", length.as_secs_f64(), ours.runs))
 }
 
 /// How many open waits can end in `seconds`.

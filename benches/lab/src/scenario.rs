@@ -47,6 +47,11 @@ const fn seconds(seconds: u64) -> Duration {
 const USUAL: Steady = Steady::new(millis(20));
 
 impl Scenario {
+    /// Whether the upstream says nothing at all while it is down.
+    pub(crate) fn is_silent(&self) -> bool {
+        ["outage-hang", "outage-hole"].iter().any(|silent| self.name.starts_with(silent))
+    }
+
     fn new<M: Model + 'static>(
         name: impl Into<String>,
         rate: u32,
