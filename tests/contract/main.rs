@@ -9,6 +9,7 @@ mod auto_traits;
 mod callee;
 mod compile_fail;
 mod composition;
+mod docs;
 mod rules;
 mod states;
 mod subjects;
