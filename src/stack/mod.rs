@@ -17,7 +17,7 @@
 //! | bulkhead | 4,096 in flight; more wait in a queue, as long as the total timeout allows | [`bulkhead`](StackBuilder::bulkhead) |
 //! | attempt timeout | 10 s, or the total timeout where that is shorter | [`attempt_timeout`](StackBuilder::attempt_timeout) |
 //!
-//! There is no fallback: what to answer instead, only you can know. Stack a [`FallbackLayer`](crate::FallbackLayer) above.
+//! There is no fallback: only you know a substitute. Stack a [`FallbackLayer`](crate::FallbackLayer) above.
 //!
 //! Around a client that is a service, with rules for HTTP (feature `http`):
 //!
