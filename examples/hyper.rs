@@ -1,4 +1,4 @@
-//! A stack of one's own around the client of `hyper-util`, with an answer for when all else fails.
+//! A stack around the client of `hyper-util`, with a substitute response for when all else fails.
 //!
 //! `cargo run --example hyper`
 
@@ -13,9 +13,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tower::{ServiceBuilder, ServiceExt};
 use windbreak::http::Http;
-use windbreak::{
-    BulkheadLayer, Circuit, CircuitBreakerLayer, Error, FallbackLayer, RetryLayer, RetryPolicy, TimeoutLayer,
-};
+use windbreak::{FallbackLayer, Stack};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -28,23 +26,24 @@ async fn main() -> Result<(), BoxError> {
         .pool_timer(TokioTimer::new()) // without it, idle connections are not closed
         .build::<_, Empty<Bytes>>(connector);
 
-    let prices = Circuit::builder("prices").time_window(Duration::from_secs(10)).minimum_calls(3).build()?;
-    let stack = ServiceBuilder::new()
-        .layer(FallbackLayer::function(|_| Ok(yesterdays_prices())).classify(Http))
-        .map_response(|response: Response<_>| response.map(BodyExt::boxed)) // one type for both answers
-        .layer(TimeoutLayer::new(Duration::from_secs(2)))
-        .layer(RetryLayer::new(RetryPolicy::http().build()?))
-        .layer(CircuitBreakerLayer::new(prices.clone()).classify(Http).until_body_end())
-        .layer(BulkheadLayer::new(16)?.until_body_end())
-        .layer(TimeoutLayer::new(Duration::from_secs(1)))
-        .map_err(Error::Service)
+    let stack = Stack::http("prices")
+        .total_timeout(Duration::from_secs(3))
+        .attempt_timeout(Duration::from_secs(1))
+        .connect_timeout(Duration::from_millis(500))
+        .circuit(|circuit| circuit.time_window(Duration::from_secs(30)))
+        .bulkhead(16)
+        .build()?;
+    let prices = ServiceBuilder::new()
+        .layer(FallbackLayer::function(|_| Ok(yesterdays_prices()), Http))
+        .map_response(|response: Response<_>| response.map(BodyExt::boxed)) // one type for both responses
+        .layer(stack)
         .service(client);
 
     // Nobody listens on this port.
     let request = Request::get("http://127.0.0.1:1/prices").body(Empty::new())?;
-    let response = stack.oneshot(request).await?;
+    let response = prices.oneshot(request).await?;
     let body = response.into_body().collect().await?.to_bytes();
-    println!("prices: {}; the circuit is {}", String::from_utf8_lossy(&body), prices.state());
+    println!("prices: {}", String::from_utf8_lossy(&body));
     assert_eq!(body, "those of yesterday");
     Ok(())
 }

@@ -4,54 +4,52 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use hyper::{StatusCode, server::conn::http1, service::service_fn};
-use reqwest::{Client, Method, Request};
-use tower::{ServiceBuilder, ServiceExt as _};
+use tower::Layer as _;
+use windbreak::Stack;
 use windbreak::circuit_breaker::State;
-use windbreak::{
-    BulkheadLayer, Circuit, CircuitBreakerLayer, Error, RetryLayer, RetryPolicy, TimeoutLayer, http::Http,
-};
 
 static CALLS: AtomicU32 = AtomicU32::new(0);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-    let url: reqwest::Url = format!("http://{}/", listener.local_addr()?).parse()?;
+    let url = format!("http://{}/", listener.local_addr()?);
     let server = tokio::spawn(serve(listener));
 
-    let circuit = Circuit::builder("greeter").minimum_calls(5).build()?;
-    let client = ServiceBuilder::new()
-        .layer(TimeoutLayer::new(Duration::from_secs(5))) // the whole request
-        .layer(RetryLayer::new(RetryPolicy::http().max_attempts(3).build()?))
-        .layer(CircuitBreakerLayer::new(circuit.clone()).classify(Http))
-        .layer(BulkheadLayer::new(64)?)
-        .layer(TimeoutLayer::new(Duration::from_secs(1))) // each attempt
-        .map_err(Error::Service)
-        .service(Client::builder().no_proxy().retry(reqwest::retry::never()).build()?); // the retries are ours
-    let get = || client.clone().oneshot(Request::new(Method::GET, url.clone()));
+    let stack = Stack::http("greeter")
+        .total_timeout(Duration::from_secs(5)) // the whole request, with the body of its response
+        .attempt_timeout(Duration::from_secs(1)) // each attempt
+        .build()?;
+    let http = reqwest::Client::builder().retry(reqwest::retry::never()).no_proxy().build()?;
+    let client = stack.layer(http.clone());
 
-    let response = get().await?;
+    let response = client.run(http.get(&url).build()?).await?;
     println!("{} after {} calls", response.status(), CALLS.load(Ordering::Relaxed));
     assert_eq!((response.status(), CALLS.load(Ordering::Relaxed)), (StatusCode::OK, 3));
 
-    // Of the last five calls four have failed when the server is gone: the circuit opens, and ends the retries.
+    // Nobody listens any more. The circuit opens when 18 of the last 20 attempts have failed.
     server.abort();
     let _ = server.await;
-    let error = get().await.expect_err("nobody listens");
-    println!("{error}; ask again in {:.0?}", error.retry_after().unwrap_or_default());
-    assert!(error.is_circuit_open() && circuit.state() == State::Open);
+    let error = loop {
+        let error = client.run(http.get(&url).build()?).await.expect_err("nobody listens");
+        if error.is_circuit_open() {
+            break error;
+        }
+    };
+    println!("{error}; ask again in {:.1?}", error.retry_after().unwrap_or_default());
+    assert_eq!(stack.circuit().expect("it was not left out").state(), State::Open);
     Ok(())
 }
 
-/// Answers 503 twice before it finds its feet. Its connections end with it.
+/// Responds with 503 twice, then with 200. Its connections end with it.
 async fn serve(listener: tokio::net::TcpListener) -> std::io::Result<()> {
     let mut connections = tokio::task::JoinSet::new();
     loop {
         let (stream, _) = listener.accept().await?;
-        let answer = service_fn(|_| async {
+        let respond = service_fn(|_| async {
             let status = if CALLS.fetch_add(1, Ordering::Relaxed) < 2 { 503 } else { 200 };
             hyper::Response::builder().status(status).body(String::new())
         });
-        connections.spawn(http1::Builder::new().serve_connection(hyper_util::rt::TokioIo::new(stream), answer));
+        connections.spawn(http1::Builder::new().serve_connection(hyper_util::rt::TokioIo::new(stream), respond));
     }
 }

@@ -1,4 +1,4 @@
-//! What it took to answer a request.
+//! How many attempts a request took, and why.
 
 use std::borrow::Cow;
 use std::time::Duration;

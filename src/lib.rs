@@ -1,5 +1,11 @@
+// Beside the page on docs.rs there are no files: of two definitions of a link the first one counts.
+#![cfg_attr(doc, doc = concat!("[storm]: ", env!("CARGO_PKG_REPOSITORY"), "/raw/HEAD/docs/storm.svg"))]
+#![cfg_attr(doc, doc = concat!("[cookbook]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/HEAD/docs/cookbook.md"))]
+#![cfg_attr(doc, doc = concat!("[numbers]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/HEAD/docs/cookbook.md#numbers-for-three-kinds-of-upstream"))]
+#![cfg_attr(doc, doc = concat!("[benchmarks]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/HEAD/BENCHMARKS.md"))]
+#![cfg_attr(doc, doc = "")]
 #![doc = include_str!("../README.md")]
-// The README speaks of all features, and links to nothing where one of them is off.
+// Some pages link to what only the feature has.
 #![cfg_attr(not(feature = "http"), allow(rustdoc::broken_intra_doc_links))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -57,3 +63,8 @@ pub use stack::{Stack, StackService};
 pub use throttle::ThrottleLayer;
 #[doc(inline)]
 pub use timeout::TimeoutLayer;
+
+/// The recipes are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/cookbook.md")]
+mod cookbook {}

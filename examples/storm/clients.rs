@@ -9,11 +9,9 @@ use hyper::header::HeaderValue;
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Request, Response};
 use tower::{Service, ServiceBuilder};
-use windbreak::backoff::{Backoff, Jitter};
+use windbreak::backoff::Backoff;
 use windbreak::http::Http;
-use windbreak::{
-    BulkheadLayer, Circuit, CircuitBreakerLayer, Error, FallbackLayer, RetryLayer, RetryPolicy, TimeoutLayer,
-};
+use windbreak::{BulkheadLayer, Circuit, Error, FallbackLayer, Stack};
 
 /// What `reqwest` alone has.
 pub(crate) const ALONE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -29,13 +27,8 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(300);
 pub(crate) const BULKHEAD: usize = 16;
 /// Bridges a burst. In a longer wait the caller is better served by the fallback.
 const BULKHEAD_WAIT: Duration = Duration::from_millis(50);
-/// Half a second of traffic: an outage is noticed within that, and a few unlucky calls are no outage.
-const WINDOW: usize = 100;
 /// While half of the responses are good, retries turn that into seven in eight: the server is still worth asking.
 const FAILURE_RATIO: f64 = 0.75;
-/// Short at first and slow to grow, so that recovery is noticed within about a second.
-const OPEN_FOR: Backoff =
-    Backoff::exponential(Duration::from_secs(1)).factor(1.25).max(Duration::from_secs(30)).jitter(Jitter::Equal);
 /// Where the pauses between attempts start; the naive retry has the same ones.
 const PAUSES: Backoff = Backoff::exponential(Duration::from_millis(50));
 
@@ -55,18 +48,18 @@ pub(crate) fn sheltered(
     Sheltered<impl Service<Request, Response = Response, Error = Error<reqwest::Error>, Future: Send> + Clone + Send>,
     Box<dyn StdError>,
 > {
-    let circuit =
-        Circuit::builder("storm").count_window(WINDOW).failure_ratio(FAILURE_RATIO).open_for(OPEN_FOR).build()?;
-    let retry = RetryPolicy::builder().backoff(PAUSES).seed(seed).build()?;
+    let stack = Stack::http("storm")
+        .total_timeout(TOTAL_TIMEOUT)
+        .attempt_timeout(ATTEMPT_TIMEOUT)
+        .retry(|retry| retry.backoff(PAUSES).seed(seed))
+        .circuit(|circuit| circuit.failure_ratio(FAILURE_RATIO))
+        .with_bulkhead(BulkheadLayer::new(BULKHEAD)?.max_wait(BULKHEAD_WAIT))
+        .build()?;
+    let circuit = stack.circuit().expect("it was not left out").clone();
 
     let client = ServiceBuilder::new()
         .layer(FallbackLayer::function(|_| Ok(last_known_response()), Http))
-        .layer(TimeoutLayer::new(TOTAL_TIMEOUT))
-        .layer(RetryLayer::new(retry, Http))
-        .layer(CircuitBreakerLayer::new(circuit.clone(), Http))
-        .layer(BulkheadLayer::new(BULKHEAD)?.max_wait(BULKHEAD_WAIT))
-        .layer(TimeoutLayer::new(ATTEMPT_TIMEOUT))
-        .map_err(Error::Service)
+        .layer(stack)
         .service(reqwest().build()?);
     Ok(Sheltered { client, circuit })
 }

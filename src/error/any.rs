@@ -15,7 +15,7 @@ use crate::attempts::Attempts;
 /// [`source`](StdError::source): a report of the whole chain says everything once.
 #[derive(Debug, Clone)]
 pub enum Error<E> {
-    /// A layer answered instead of the service.
+    /// A layer rejected the request, or gave up on it.
     Rejected(Rejection),
     /// The service failed with an error of its own.
     Service(E),
@@ -68,7 +68,7 @@ impl<E> Error<E> {
     ///
     /// # Errors
     ///
-    /// The rejection, if a layer answered instead.
+    /// The rejection, if the error is not the service's.
     pub fn into_service(self) -> Result<E, Rejection> {
         match self {
             Self::Service(error) => Ok(error),
@@ -77,7 +77,7 @@ impl<E> Error<E> {
         }
     }
 
-    /// The rejection, if a layer answered instead of the service.
+    /// The rejection, if the error is not the service's.
     #[must_use]
     pub fn rejection(&self) -> Option<&Rejection> {
         match self {

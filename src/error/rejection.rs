@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::rules::{Effect, Failure, Verdict};
 
-/// Why windbreak answered instead of the upstream.
+/// Why a layer returned an error of its own instead of a response.
 ///
 /// Cheap to clone: what it holds is shared. The functions that make one are for tests of your own, and for layers of
 /// your own that reject in the same words.

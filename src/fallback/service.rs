@@ -40,7 +40,7 @@ where
     type Error = S::Error;
     type Future = ResponseFuture<S, Request, R, H>;
 
-    /// Ready when the inner service is. Its error is passed on: there is no request yet to answer.
+    /// Ready when the inner service is. Its error is passed on: there is no request yet that could get a substitute.
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)

@@ -138,11 +138,12 @@
 //! |---|---|---|---|
 //! | its own retries | what an HTTP/2 server refuses is sent twice more, below our retries, without a pause or a budget: 9 streams for 3 attempts | `retry(reqwest::retry::never())` | only what was not sent: nothing to do |
 //! | connect timeout | a host that is gone must not use up the attempt timeout; 0.5 to 1 s within a region | `connect_timeout` | `HttpConnector::set_connect_timeout` |
-//! | read timeout | a body that stalls; or bound it with `until_body_end()` | `read_timeout` | |
+//! | read timeout | a body that stalls; [`ProgressTimeoutLayer`](progress_timeout::ProgressTimeoutLayer) does it for every client, in both directions | `read_timeout` | |
 //! | idle time in the pool | below the keep-alive of the server, or it closes the connection under a request | `pool_idle_timeout` | `pool_idle_timeout`, and a `pool_timer` or it is not enforced |
 //! | idle connections | what you need between two bursts | `pool_max_idle_per_host` | `pool_max_idle_per_host` |
 //! | redirects | who follows them cannot tell what a failure means; see [above](#redirects) | `redirect(Policy::none())` | follows none |
-//! | keep-alive | notices a peer that is gone without a word | `tcp_keepalive`, `http2_keep_alive_interval` | `HttpConnector::set_keepalive`, `http2_keep_alive_interval` |
+//! | keep-alive probes of TCP | notice a host that is gone without a word | `tcp_keepalive` | `HttpConnector::set_keepalive` |
+//! | keep-alive pings of HTTP/2 | one connection carries all requests, so a dead one fails all of them until it is noticed | `http2_keep_alive_interval`, `http2_keep_alive_timeout`, `http2_keep_alive_while_idle` | the same, and a `timer` |
 //!
 //! Neither client can cap the number of connections, nor bound the wait for one. A bulkhead does both: with HTTP/1 a
 //! request in flight is a connection, so [`BulkheadLayer::new(64)`](crate::BulkheadLayer::new) opens at most 64, and

@@ -5,7 +5,7 @@ use http::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 /// Not a standard, but finer than one: milliseconds, as sent by some cloud services.
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 
-/// How long the server asks to be left alone: `retry-after-ms`, or `Retry-After` in seconds or as a date
+/// How long the server asks to wait: `retry-after-ms`, or `Retry-After` in seconds or as a date
 /// ([RFC 9110, section 10.2.3](https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3)).
 ///
 /// A date is taken against the server's own `Date`, so that its clock may differ from ours; without one, against ours.

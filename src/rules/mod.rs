@@ -1,6 +1,6 @@
 //! What responses mean and which requests may be repeated: one value, given to each layer that asks.
 //!
-//! Rules answer four questions, each a trait, and a layer bounds only those that it asks:
+//! Rules are four traits, each for one question. A layer bounds only those that it asks:
 //!
 //! | trait | question | asked by |
 //! |---|---|---|

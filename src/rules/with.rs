@@ -1,4 +1,4 @@
-//! Rules with one question answered differently.
+//! Rules of which one is replaced by a closure.
 
 use std::borrow::Cow;
 use std::fmt;

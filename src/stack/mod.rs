@@ -30,7 +30,7 @@
 //! outside the retries sees requests, not attempts; a timeout only outside the retries leaves no time for a second attempt.
 //! `Stack` puts them in the order that works.
 //!
-//! There is no fallback: what to answer instead, only you can know. Stack a [`FallbackLayer`](crate::FallbackLayer) above.
+//! There is no fallback: only you know a substitute. Stack a [`FallbackLayer`](crate::FallbackLayer) above.
 //!
 //! Around a client that is a service, with rules for HTTP (feature `http`):
 //!

@@ -53,7 +53,7 @@ impl<S, R, B> StackService<S, R, B> {
     ///
     /// # Panics
     ///
-    /// If the request is not answered at once and there is no tokio runtime with its timer enabled.
+    /// If the response is not ready at once and there is no tokio runtime with its timer enabled.
     ///
     /// # Cancel safety
     ///

@@ -1,8 +1,13 @@
-//! Bounds the time an answer may take.
+//! Bounds the time that a response may take.
 //!
-//! Twice in a stack: outside the retries it bounds the whole request, queueing, attempts and pauses together;
-//! inside, directly above the client, it bounds one attempt, so that there is time left for another.
-//! The [bulkhead](crate::bulkhead) has a bound of its own for the wait in its queue.
+//! It stands twice in a stack. Outside the retries it bounds the whole request: queueing, attempts and pauses together.
+//! Inside, directly above the client, it bounds one attempt, so that there is time left for another. The time counts from
+//! the call of the service until the head of the response is there; `until_body_end()` (feature `http`) bounds the body
+//! too. What stands outside of it is not bounded, such as a fallback, and neither is `poll_ready`.
+//!
+//! It differs from tower's `Timeout` in three ways: its error is a [`Rejection`](crate::Rejection) that the other layers
+//! understand; [`deadline()`](crate::deadline()) tells all code inside when it ends; and no timer is armed for a response
+//! that is ready at once. tower-http's `Timeout` is for servers: it makes a response with a status.
 //!
 //! ```
 //! use std::time::Duration;

@@ -22,25 +22,25 @@
 #![cfg_attr(feature = "http", doc = "```")]
 #![cfg_attr(not(feature = "http"), doc = "```ignore")]
 //! use std::time::Duration;
-//! use http_body_util::{BodyExt as _, Full};
+//! use http_body_util::BodyExt as _;
 //! use tower::{ServiceBuilder, ServiceExt, service_fn};
 //! use windbreak::{BulkheadLayer, Error};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
 //! let bulkhead = BulkheadLayer::new(64)?;
-//! let places = bulkhead.places();
+//! let semaphore = bulkhead.semaphore();
 //! let client = ServiceBuilder::new()
 //!     .layer(bulkhead.until_body_end())
 //!     .map_err(Error::Service)
 //!     .service(service_fn(|_: http::Request<()>| async {
-//!         Ok::<_, std::io::Error>(http::Response::new(Full::<&[u8]>::from("hello")))
+//!         Ok::<_, std::io::Error>(http::Response::new(String::from("hello")))
 //!     }));
 //!
 //! let response = client.oneshot(http::Request::new(())).await?;
-//! assert_eq!(places.in_flight(), 1);
+//! assert_eq!(semaphore.in_flight(), 1);
 //! assert_eq!(response.into_body().collect().await?.to_bytes(), "hello");
-//! assert_eq!(places.in_flight(), 0);
+//! assert_eq!(semaphore.in_flight(), 0);
 //! # Ok(())
 //! # }
 //! ```

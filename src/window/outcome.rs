@@ -36,7 +36,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// A number of calls, of which so many failed and so many were slow.
+    /// A number of calls, how many of them failed, and how many were slow.
     #[must_use]
     pub const fn new(calls: u64, failures: u64, slow: u64) -> Self {
         Self { calls, failures, slow }

@@ -31,7 +31,7 @@ impl TimeWindow {
     /// The most buckets a window can have.
     pub const MAX_BUCKETS: usize = 65_536;
 
-    /// A window over the last `duration` in so many `buckets`. Ten are a fair choice: a call then counts for at
+    /// A window over the last `duration`, in `buckets` parts. Ten are a fair choice: a call then counts for at
     /// least nine tenths of the duration.
     ///
     /// # Errors

@@ -167,7 +167,7 @@ async fn time_that_is_excluded_is_no_time_of_the_upstream() {
     assert_eq!(circuit.snapshot().tally, tally(1, 0, 0));
 }
 
-/// Five requests to a callee that hangs, with a timeout of three seconds outside the breaker.
+/// Five requests to an upstream that hangs, with a timeout of three seconds outside the breaker.
 async fn hang(circuit: &Circuit) -> Vec<Rejection> {
     let mut service = ServiceBuilder::new()
         .layer(TimeoutLayer::new(3 * SECOND))
@@ -176,7 +176,7 @@ async fn hang(circuit: &Circuit) -> Vec<Rejection> {
     let mut rejections = Vec::new();
     for _ in 0..5 {
         let error = service.ready().await.expect("ready").call(()).await.expect_err("it hangs");
-        rejections.push(error.into_service().expect_err("the callee says nothing"));
+        rejections.push(error.into_service().expect_err("the upstream says nothing"));
     }
     rejections
 }
@@ -218,9 +218,9 @@ async fn a_response_future_dropped_at_any_time_gives_its_place_back() {
     assert_eq!(circuit.state(), State::Closed);
 }
 
-/// The callee is gone in a panic, at a moment of its own choice. Silent, unlike `panic!`.
+/// The upstream is gone in a panic, at a moment of its own choice. Silent, unlike `panic!`.
 fn blow_up<T>() -> T {
-    resume_unwind(Box::new("the callee"))
+    resume_unwind(Box::new("the upstream"))
 }
 
 /// Calls and polls once; whether that unwound.
@@ -301,7 +301,7 @@ async fn a_panic_of_the_classifier_gives_the_place_back() {
     trip_and_wait(&circuit).await;
     for _ in 0..3 {
         assert!(unwinds(&mut service));
-        assert_eq!(circuit.snapshot().tally, tally(0, 0, 0), "it says nothing about the callee");
+        assert_eq!(circuit.snapshot().tally, tally(0, 0, 0), "it says nothing about the upstream");
     }
     succeed(&circuit);
     assert_eq!(circuit.state(), State::Closed);

@@ -4,7 +4,7 @@
 //!
 //! | [`Difference`] | they | we, and why |
 //! |---|---|---|
-//! | `DecidesEarly` | wait for all probes | decide as soon as the missing ones cannot change the result: nobody is sent to a callee that is known to be down, nobody is rejected by one that is known to be up |
+//! | `DecidesEarly` | wait for all probes | decide as soon as the missing ones cannot change the result: nobody is sent to an upstream that is known to be down, nobody is rejected by one that is known to be up |
 //! | `OpenShowsItsCalls` | show nothing after opening by hand | have no such switch without a wait, so failures open it here; a snapshot then shows the calls that did |
 //! | `EndsOnTheNextRequest` | end half-open by a timer, counted from its start | keep no timer: each probe has its own time, and that it is over shows when the next request comes; with no probe out there is nothing to end, and the next request is one |
 //! | `RatioFromTheFirstCall` | show no rate below the minimum of calls | show it from the first call on; it is only not judged |

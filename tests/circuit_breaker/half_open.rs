@@ -3,7 +3,7 @@
 use super::*;
 use windbreak::backoff::{Backoff, Jitter};
 
-/// Half-open with its first request, which is not yet answered, on two strikes and so many probes.
+/// Half-open with its first request, which has no response yet, on two strikes and `probes` probes.
 async fn half_open(builder: CircuitBuilder) -> (Circuit, Permit) {
     let circuit = builder.build().expect("valid");
     trip_and_wait(&circuit).await;

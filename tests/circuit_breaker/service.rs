@@ -15,9 +15,9 @@ use super::*;
 
 type Answer = Result<&'static str, Error<&'static str>>;
 
-/// What the callee saw, and what it does next.
+/// What the upstream saw, and what it does next.
 #[derive(Default)]
-struct Callee {
+struct Upstream {
     busy: Cell<bool>,
     broken: Cell<bool>,
     failing: Cell<bool>,
@@ -27,13 +27,13 @@ struct Callee {
 
 /// One connection to it. It insists on being polled ready before each call.
 struct Connection {
-    callee: Rc<Callee>,
+    upstream: Rc<Upstream>,
     ready: bool,
 }
 
 impl Clone for Connection {
     fn clone(&self) -> Self {
-        Self { callee: Rc::clone(&self.callee), ready: false }
+        Self { upstream: Rc::clone(&self.upstream), ready: false }
     }
 }
 
@@ -43,25 +43,25 @@ impl Service<()> for Connection {
     type Future = Ready<Answer>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.callee.polls.set(self.callee.polls.get() + 1);
-        if self.callee.broken.get() {
+        self.upstream.polls.set(self.upstream.polls.get() + 1);
+        if self.upstream.broken.get() {
             return Poll::Ready(Err(Error::Service("broken")));
         }
-        self.ready = !self.callee.busy.get();
+        self.ready = !self.upstream.busy.get();
         if self.ready { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
     fn call(&mut self, (): ()) -> Self::Future {
         assert!(std::mem::take(&mut self.ready), "called without having been polled ready");
-        self.callee.calls.set(self.callee.calls.get() + 1);
-        ready(if self.callee.failing.get() { Err(Error::Service("failed")) } else { Ok("fine") })
+        self.upstream.calls.set(self.upstream.calls.get() + 1);
+        ready(if self.upstream.failing.get() { Err(Error::Service("failed")) } else { Ok("fine") })
     }
 }
 
-fn guarded(circuit: &Circuit) -> (Rc<Callee>, CircuitBreaker<Connection, ErrorsOnly>) {
-    let callee = Rc::new(Callee::default());
-    let connection = Connection { callee: Rc::clone(&callee), ready: false };
-    (callee, CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly).layer(connection))
+fn guarded(circuit: &Circuit) -> (Rc<Upstream>, CircuitBreaker<Connection, ErrorsOnly>) {
+    let upstream = Rc::new(Upstream::default());
+    let connection = Connection { upstream: Rc::clone(&upstream), ready: false };
+    (upstream, CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly).layer(connection))
 }
 
 fn poll_ready(service: &mut CircuitBreaker<Connection, ErrorsOnly>) -> Poll<Result<(), Error<&'static str>>> {
@@ -77,24 +77,24 @@ fn retry_after(answer: Answer) -> Option<Duration> {
 #[tokio::test(start_paused = true)]
 async fn a_closed_circuit_passes_readiness_calls_and_answers() {
     let circuit = two_strikes().build().unwrap();
-    let (callee, mut service) = guarded(&circuit);
-    callee.busy.set(true);
+    let (upstream, mut service) = guarded(&circuit);
+    upstream.busy.set(true);
     assert!(poll_ready(&mut service).is_pending());
-    callee.busy.set(false);
+    upstream.busy.set(false);
     assert_eq!(poll_ready(&mut service), Poll::Ready(Ok(())));
     assert_eq!(service.call(()).await, Ok("fine"));
-    callee.failing.set(true);
+    upstream.failing.set(true);
     assert_eq!(service.ready().await.unwrap().call(()).await, Err(Error::Service("failed")));
     assert_eq!(circuit.snapshot().tally, tally(2, 1, 0));
-    callee.broken.set(true);
+    upstream.broken.set(true);
     assert_eq!(poll_ready(&mut service), Poll::Ready(Err(Error::Service("broken"))));
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_inner_service_that_fails_to_get_ready_is_a_call_that_failed() {
     let circuit = two_strikes().build().unwrap();
-    let (callee, mut service) = guarded(&circuit);
-    callee.broken.set(true);
+    let (upstream, mut service) = guarded(&circuit);
+    upstream.broken.set(true);
     for failures in [1, 2] {
         assert_eq!(poll_ready(&mut service), Poll::Ready(Err(Error::Service("broken"))));
         assert_eq!(circuit.snapshot().tally, tally(failures, failures, 0));
@@ -106,7 +106,7 @@ async fn an_inner_service_that_fails_to_get_ready_is_a_call_that_failed() {
     assert_eq!(poll_ready(&mut service), Poll::Ready(Ok(())));
     assert_eq!(retry_after(service.call(()).await), Some(10 * SECOND));
     assert_eq!(circuit.snapshot().tally, tally(1, 1, 0));
-    assert_eq!(callee.calls.get(), 0);
+    assert_eq!(upstream.calls.get(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -141,25 +141,25 @@ where
 #[tokio::test(start_paused = true)]
 async fn while_open_it_is_ready_at_once_without_asking_the_inner_service() {
     let circuit = two_strikes().build().unwrap();
-    let (callee, mut service) = guarded(&circuit);
-    callee.busy.set(true);
+    let (upstream, mut service) = guarded(&circuit);
+    upstream.busy.set(true);
     trip(&circuit);
     advance(4 * SECOND).await;
     assert_eq!(poll_ready(&mut service), Poll::Ready(Ok(())));
     assert_eq!(poll_ready(&mut service), Poll::Ready(Ok(())));
     assert_eq!(retry_after(service.call(()).await), Some(6 * SECOND));
-    assert_eq!((callee.polls.get(), callee.calls.get()), (0, 0));
+    assert_eq!((upstream.polls.get(), upstream.calls.get()), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn while_all_probes_are_out_it_is_ready_at_once_and_rejects() {
     let circuit = two_strikes().build().unwrap();
-    let (callee, mut service) = guarded(&circuit);
+    let (upstream, mut service) = guarded(&circuit);
     trip_and_wait(&circuit).await;
     let probe = admitted(&circuit);
     assert_eq!(poll_ready(&mut service), Poll::Ready(Ok(())));
     assert_eq!(retry_after(service.call(()).await), None);
-    assert_eq!((callee.polls.get(), callee.calls.get()), (0, 0));
+    assert_eq!((upstream.polls.get(), upstream.calls.get()), (0, 0));
     drop(probe);
     assert_eq!(service.ready().await.unwrap().call(()).await, Ok("fine"));
 }
@@ -228,29 +228,29 @@ async fn once_the_wait_is_over_a_busy_inner_service_rejects_one_call_and_is_then
 #[tokio::test(start_paused = true)]
 async fn a_circuit_that_opens_after_poll_ready_rejects_the_call() {
     let circuit = two_strikes().build().unwrap();
-    let (callee, mut service) = guarded(&circuit);
+    let (upstream, mut service) = guarded(&circuit);
     assert_eq!(poll_ready(&mut service), Poll::Ready(Ok(())));
     trip(&circuit);
     assert_eq!(retry_after(service.call(()).await), Some(10 * SECOND));
-    assert_eq!(callee.calls.get(), 0);
+    assert_eq!(upstream.calls.get(), 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_last_readiness_holds_and_not_an_earlier_one() {
     let circuit = two_strikes().build().unwrap();
-    let (callee, mut service) = guarded(&circuit);
+    let (upstream, mut service) = guarded(&circuit);
     circuit.force_open();
     assert_eq!(poll_ready(&mut service), Poll::Ready(Ok(())));
     circuit.reset();
     assert_eq!(poll_ready(&mut service), Poll::Ready(Ok(())));
     assert_eq!(service.call(()).await, Ok("fine"));
-    assert_eq!(callee.calls.get(), 1);
+    assert_eq!(upstream.calls.get(), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_clone_shares_the_circuit_and_not_the_readiness() {
     let circuit = two_strikes().build().unwrap();
-    let (callee, mut service) = guarded(&circuit);
+    let (upstream, mut service) = guarded(&circuit);
     trip(&circuit);
     assert_eq!(poll_ready(&mut service), Poll::Ready(Ok(())));
     let mut clone = service.clone();
@@ -262,7 +262,7 @@ async fn a_clone_shares_the_circuit_and_not_the_readiness() {
 
     assert_eq!(clone.ready().await.unwrap().call(()).await, Ok("fine"));
     assert_eq!(service.call(()).await, Ok("fine"), "the original asks its connection");
-    assert_eq!(callee.calls.get(), 2);
+    assert_eq!(upstream.calls.get(), 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -343,9 +343,9 @@ async fn the_time_of_a_call_runs_from_the_call_to_the_answer() {
 #[tokio::test(start_paused = true)]
 async fn the_wrapped_service_can_be_reached() {
     let circuit = two_strikes().build().unwrap();
-    let (callee, mut service) = guarded(&circuit);
+    let (upstream, mut service) = guarded(&circuit);
     assert_eq!(service.circuit().name(), "upstream");
-    assert!(Rc::ptr_eq(&service.get_ref().callee, &callee));
+    assert!(Rc::ptr_eq(&service.get_ref().upstream, &upstream));
     service.get_mut().ready = true;
     assert!(service.into_inner().ready);
 }

@@ -20,28 +20,28 @@ use windbreak::{
     RetryPolicy, TimeoutLayer,
 };
 
-type Answer = Result<&'static str, Error<&'static str>>;
+type Outcome = Result<&'static str, Error<&'static str>>;
 
 /// Enough for several rounds of a retry budget (64 requests) and of a window (100 calls).
 const CALLS: u64 = 1_000;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// An answer that comes at once, or after it was polled and woken once.
+/// A response that comes at once, or after it was polled and woken once.
 #[derive(Debug)]
 struct Reply {
     pends: bool,
 }
 
 impl Future for Reply {
-    type Output = Answer;
+    type Output = Outcome;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
         if std::mem::take(&mut self.pends) {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        Poll::Ready(Ok("answer"))
+        Poll::Ready(Ok("response"))
     }
 }
 
@@ -50,20 +50,20 @@ fn runtime() -> Runtime {
 }
 
 /// What `CALLS` calls allocate, once everything that is made only once has been made.
-fn allocations<S>(service: &mut S, is_right: impl Fn(&Answer) -> bool + Copy) -> u64
+fn allocations<S>(service: &mut S, is_right: impl Fn(&Outcome) -> bool + Copy) -> u64
 where
     S: Service<(), Response = &'static str, Error = Error<&'static str>>,
 {
-    async fn call_often<S>(service: &mut S, is_right: impl Fn(&Answer) -> bool)
+    async fn call_often<S>(service: &mut S, is_right: impl Fn(&Outcome) -> bool)
     where
         S: Service<(), Response = &'static str, Error = Error<&'static str>>,
     {
         for _ in 0..CALLS {
-            let answer = match service.ready().await {
+            let outcome = match service.ready().await {
                 Ok(service) => service.call(()).await,
                 Err(error) => Err(error),
             };
-            assert!(is_right(&answer));
+            assert!(is_right(&outcome));
         }
     }
 
@@ -72,7 +72,7 @@ where
     measure(|| runtime.block_on(call_often(service, is_right))).count_total
 }
 
-/// Over a service that answers at once, and over one that does so when asked again.
+/// Over a service that responds at once, and over one that does so when asked again.
 fn assert_free<L, S>(layer: &L)
 where
     L: Layer<tower::util::ServiceFn<fn(()) -> Reply>, Service = S>,
@@ -80,14 +80,14 @@ where
 {
     let at_once: fn(()) -> Reply = |()| Reply { pends: false };
     let pending_once: fn(()) -> Reply = |()| Reply { pends: true };
-    for (callee, name) in [(at_once, "at once"), (pending_once, "pending once")] {
-        let allocations = allocations(&mut layer.layer(service_fn(callee)), Result::is_ok);
-        assert_eq!(allocations, 0, "over a service that answers {name}");
+    for (upstream, name) in [(at_once, "at once"), (pending_once, "pending once")] {
+        let allocations = allocations(&mut layer.layer(service_fn(upstream)), Result::is_ok);
+        assert_eq!(allocations, 0, "over a service that responds {name}");
     }
 }
 
 fn circuit() -> CircuitBuilder {
-    Circuit::builder("callee")
+    Circuit::builder("upstream")
 }
 
 fn breaker(circuit: CircuitBuilder) -> CircuitBreakerLayer<ErrorsOnly> {
@@ -218,7 +218,7 @@ fn a_rejection_by_an_open_circuit_is_free() {
             .layer(RetryLayer::new(RetryPolicy::builder().build().unwrap(), ErrorsOnly))
             .layer(CircuitBreakerLayer::new(open.clone(), ErrorsOnly))
             .service_fn(|()| Reply { pends: false });
-        let is_open = |answer: &Answer| answer.as_ref().is_err_and(Error::is_circuit_open);
+        let is_open = |outcome: &Outcome| outcome.as_ref().is_err_and(Error::is_circuit_open);
         // A loop of rejections yields now and then, and a runtime allocates once for its list of those who did.
         assert!(allocations(&mut stack, is_open) <= 1);
     }
@@ -228,7 +228,7 @@ fn a_rejection_by_an_open_circuit_is_free() {
 fn a_rejection_by_a_rate_limit_is_free() {
     let layer = RateLimitLayer::new(Rate::per_hour(1).burst(1).unwrap());
     layer.limit().try_acquire(1).unwrap();
-    let is_limited = |answer: &Answer| answer.as_ref().is_err_and(Error::is_rate_limited);
+    let is_limited = |outcome: &Outcome| outcome.as_ref().is_err_and(Error::is_rate_limited);
     for layer in [layer.clone(), layer.max_wait(LIMIT)] {
         assert_eq!(allocations(&mut layer.layer(service_fn(|()| Reply { pends: false })), is_limited), 0);
         layer.limit().pause_for(Duration::from_secs(3600));
@@ -241,7 +241,7 @@ fn a_rejection_by_a_full_bulkhead_is_free() {
     let mut bulkhead = BulkheadLayer::new(1).unwrap().layer(service_fn(|()| Reply { pends: true }));
     let first = tokio_test::task::spawn(bulkhead.ready()).poll().map_ok(|bulkhead| bulkhead.call(()));
     assert!(first.is_ready());
-    assert_eq!(allocations(&mut bulkhead, |answer| answer.as_ref().is_err_and(Error::is_bulkhead_full)), 0);
+    assert_eq!(allocations(&mut bulkhead, |outcome| outcome.as_ref().is_err_and(Error::is_bulkhead_full)), 0);
     drop(first);
 }
 

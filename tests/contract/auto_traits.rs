@@ -22,7 +22,7 @@ use windbreak::{
     RetryLayer, RetryPolicy, TimeoutLayer, Verdict,
 };
 
-type Answer = Result<String, Error<std::io::Error>>;
+type Reply = Result<String, Error<std::io::Error>>;
 
 fn shareable<T: Send + Sync + 'static>() {}
 fn clonable<T: Clone + Send + Sync + 'static>() {}
@@ -41,7 +41,7 @@ where
     let _ = BoxCloneSyncService::new(service);
 }
 
-type Inner = tower::util::ServiceFn<fn(String) -> std::future::Ready<Answer>>;
+type Inner = tower::util::ServiceFn<fn(String) -> std::future::Ready<Reply>>;
 
 fn inner() -> Inner {
     service_fn(|request| std::future::ready(Ok(request)))
@@ -78,8 +78,8 @@ impl<T, E> Obey<T, E> for Silent {
 #[test]
 fn layers_services_and_futures_are_shareable() {
     layer_is_shareable(&FallbackLayer::value(String::new(), ErrorsOnly));
-    layer_is_shareable(&FallbackLayer::function(|answer: Answer| answer, ErrorsOnly));
-    layer_is_shareable(&FallbackLayer::async_function(|answer: Answer| async { answer }, ErrorsOnly));
+    layer_is_shareable(&FallbackLayer::function(|response: Reply| response, ErrorsOnly));
+    layer_is_shareable(&FallbackLayer::async_function(|response: Reply| async { response }, ErrorsOnly));
     layer_is_shareable(&FallbackLayer::service(inner(), ErrorsOnly));
     layer_is_shareable(&TimeoutLayer::new(Duration::from_secs(1)));
     layer_is_shareable(&retry());
@@ -128,7 +128,7 @@ fn handles_policies_and_numbers_are_shareable() {
 #[test]
 fn a_service_need_not_be_shareable() {
     let inner = service_fn(|()| async { Ok::<_, Error<()>>(Rc::new(RefCell::new(()))) });
-    let answer = ServiceBuilder::new()
+    let response = ServiceBuilder::new()
         .layer(FallbackLayer::function(|result| result, ErrorsOnly))
         .layer(TimeoutLayer::new(Duration::from_secs(1)))
         .layer(retry())
@@ -136,7 +136,7 @@ fn a_service_need_not_be_shareable() {
         .layer(bulkhead())
         .service(inner)
         .oneshot(());
-    drop(answer);
+    drop(response);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

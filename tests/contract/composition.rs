@@ -19,10 +19,10 @@ use windbreak::{
 #[error("the client failed")]
 struct ClientError;
 
-/// What a request tells the callee to do.
+/// What a request tells the upstream to do.
 #[derive(Debug, Clone, Copy)]
 enum Please {
-    Answer,
+    Reply,
     Fail,
     Hang,
 }
@@ -36,7 +36,7 @@ fn client(
         calls.fetch_add(1, Ordering::Relaxed);
         async move {
             match please {
-                Please::Answer => Ok("answer"),
+                Please::Reply => Ok("response"),
                 Please::Fail => Err(ClientError),
                 Please::Hang => std::future::pending().await,
             }
@@ -55,7 +55,7 @@ fn retry(attempts: u32) -> RetryLayer<AllIdempotent<Please>> {
 
 /// Opens at the fourth failure in a row.
 fn circuit() -> Circuit {
-    Circuit::builder("callee").count_window(10).minimum_calls(4).build().expect("valid")
+    Circuit::builder("upstream").count_window(10).minimum_calls(4).build().expect("valid")
 }
 
 fn timeout(limit: u64) -> TimeoutLayer {
@@ -106,10 +106,10 @@ async fn the_error_of_the_documented_stack_is_flat() {
     let stack =
         ServiceBuilder::new().layer(FallbackLayer::function(|result| result, ErrorsOnly)).service(parts.stack(60, 2));
     // The type, said out loud: however many layers, one `Error` around the client's own.
-    let answer: Result<&'static str, Error<ClientError>> = stack.clone().oneshot(Please::Answer).await;
-    assert_eq!(answer, Ok("answer"));
-    let answer: Result<&'static str, Error<ClientError>> = stack.clone().oneshot(Please::Fail).await;
-    assert_eq!(answer, Err(Error::Service(ClientError)));
+    let response: Result<&'static str, Error<ClientError>> = stack.clone().oneshot(Please::Reply).await;
+    assert_eq!(response, Ok("response"));
+    let response: Result<&'static str, Error<ClientError>> = stack.clone().oneshot(Please::Fail).await;
+    assert_eq!(response, Err(Error::Service(ClientError)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -136,7 +136,7 @@ async fn retries_do_not_hammer_an_open_circuit() {
     let parts = Parts::new();
     parts.circuit.force_open_for(seconds(30));
     let start = Instant::now();
-    let error = parts.stack(60, 10).oneshot(Please::Answer).await.unwrap_err();
+    let error = parts.stack(60, 10).oneshot(Please::Reply).await.unwrap_err();
     assert_eq!(error.retry_after(), Some(seconds(30)));
     assert_eq!((parts.calls(), start.elapsed()), (0, Duration::ZERO));
 }
@@ -157,7 +157,7 @@ async fn the_breaker_does_not_count_a_full_bulkhead() {
     let hung = tokio::spawn(stack.clone().oneshot(Please::Hang));
     tokio::task::yield_now().await;
     for _ in 0..10 {
-        assert!(stack.clone().oneshot(Please::Answer).await.unwrap_err().is_bulkhead_full());
+        assert!(stack.clone().oneshot(Please::Reply).await.unwrap_err().is_bulkhead_full());
     }
     assert_eq!(parts.circuit.snapshot().tally.calls, 0);
     assert_eq!(parts.calls(), 1);
@@ -180,7 +180,7 @@ async fn a_total_timeout_cancels_and_gives_the_places_back() {
     assert_eq!(start.elapsed().as_secs(), 1);
     assert_eq!((places.in_flight(), places.queued()), (0, 0));
     assert_eq!(parts.circuit.snapshot().tally.calls, 0, "a cancelled call counts for nothing");
-    assert_eq!(stack.oneshot(Please::Answer).await, Ok("answer"));
+    assert_eq!(stack.oneshot(Please::Reply).await, Ok("response"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -194,17 +194,17 @@ async fn a_pause_that_a_total_timeout_would_end_is_not_begun() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fallback_answers_for_every_layer_below() {
+async fn a_fallback_stands_in_for_every_layer_below() {
     let parts = Parts { bulkhead: bulkhead(1).into(), ..Parts::new() };
     let stack = ServiceBuilder::new().layer(FallbackLayer::value("instead", ErrorsOnly)).service(parts.stack(1, 1));
-    assert_eq!(stack.clone().oneshot(Please::Answer).await, Ok("answer"));
+    assert_eq!(stack.clone().oneshot(Please::Reply).await, Ok("response"));
     assert_eq!(stack.clone().oneshot(Please::Fail).await, Ok("instead"));
     let hung = tokio::spawn(stack.clone().oneshot(Please::Hang));
     tokio::task::yield_now().await;
-    assert_eq!(stack.clone().oneshot(Please::Answer).await, Ok("instead"), "the bulkhead is full");
+    assert_eq!(stack.clone().oneshot(Please::Reply).await, Ok("instead"), "the bulkhead is full");
     assert_eq!(hung.await.unwrap(), Ok("instead"), "it timed out");
     parts.circuit.force_open();
-    assert_eq!(stack.oneshot(Please::Answer).await, Ok("instead"), "the circuit is open");
+    assert_eq!(stack.oneshot(Please::Reply).await, Ok("instead"), "the circuit is open");
 }
 
 #[tokio::test(start_paused = true)]
@@ -230,18 +230,18 @@ async fn every_pair_of_layers_composes_in_either_order() {
                 let calls = Arc::default();
                 let stack =
                     ServiceBuilder::new().layer($outer()).layer($inner()).map_err(Error::Service).service(client(&calls));
-                assert_answers(stack, &calls, stringify!($outer), stringify!($inner)).await;
+                assert_responds(stack, &calls, stringify!($outer), stringify!($inner)).await;
             })*
         };
     }
     pairs!(fallback timeout retry breaker bulkhead);
 }
 
-async fn assert_answers<S>(stack: S, calls: &AtomicU32, outer: &str, inner: &str)
+async fn assert_responds<S>(stack: S, calls: &AtomicU32, outer: &str, inner: &str)
 where
     S: Service<Please, Response = &'static str, Error = Error<ClientError>> + Clone,
 {
-    assert_eq!(stack.clone().oneshot(Please::Answer).await, Ok("answer"), "{outer} over {inner}");
+    assert_eq!(stack.clone().oneshot(Please::Reply).await, Ok("response"), "{outer} over {inner}");
     assert_eq!(calls.swap(0, Ordering::Relaxed), 1, "{outer} over {inner}");
 
     let with_fallback = [outer, inner].contains(&"fallback");
@@ -274,7 +274,7 @@ async fn a_stack_may_carry_boxed_errors() {
     let error: BoxError = stack.clone().oneshot(Please::Hang).await.unwrap_err();
     assert!(matches!(error.rejection(), Some(Rejection::Timeout { .. })));
     assert_eq!(circuit.state(), State::Open);
-    let error: BoxError = stack.oneshot(Please::Answer).await.unwrap_err();
+    let error: BoxError = stack.oneshot(Please::Reply).await.unwrap_err();
     assert!(matches!(error.downcast_ref(), Some(Rejection::CircuitOpen { .. })));
 }
 
@@ -316,6 +316,6 @@ async fn a_stack_may_carry_errors_of_the_users_own() {
     let error = stack.clone().oneshot(Please::Hang).await.unwrap_err();
     assert!(matches!(error, AppError::Overloaded(Rejection::Timeout { .. })));
     assert_eq!(circuit.state(), State::Open);
-    let error = stack.oneshot(Please::Answer).await.unwrap_err();
+    let error = stack.oneshot(Please::Reply).await.unwrap_err();
     assert!(matches!(error, AppError::Overloaded(Rejection::CircuitOpen { .. })));
 }

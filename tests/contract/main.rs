@@ -6,9 +6,10 @@ mod support;
 mod allocations;
 mod architecture;
 mod auto_traits;
-mod callee;
+mod upstream;
 mod compile_fail;
 mod composition;
+mod docs;
 mod rules;
 mod states;
 mod subjects;
@@ -49,10 +50,10 @@ contract! {
         poll_ready_may_be_repeated,
         who_waits_for_readiness_is_woken,
         an_error_of_readiness_is_passed_on,
-        who_polled_the_answer_last_is_woken,
+        who_polled_the_response_last_is_woken,
         a_finished_future_that_is_still_there_keeps_nobody_out,
         a_future_dropped_before_its_first_poll_gives_everything_back,
-        a_future_dropped_while_the_callee_works_gives_everything_back,
+        a_future_dropped_while_the_upstream_works_gives_everything_back,
         a_service_that_is_ready_and_never_called_holds_nothing,
         a_panic_in_call_gives_everything_back,
         a_panic_while_polled_gives_everything_back,

@@ -12,22 +12,22 @@ use windbreak::circuit_breaker::State;
 use windbreak::rate_limit::{Rate, RateLimit};
 use windbreak::{BulkheadLayer, CircuitBreakerLayer, Error, FallbackLayer, RateLimitLayer};
 
-use super::callee::{Control, Fate, Readiness};
 use super::subjects::{Call, Subject, half_open, retry, retry_layer};
+use super::upstream::{Control, Fate, Readiness};
 
 // Retry.
 
 #[tokio::test(start_paused = true)]
 async fn a_retry_dropped_in_its_pause_gives_everything_back() {
     let mut subject = retry();
-    subject.callee.set_fate(Fate::Fails);
+    subject.upstream.set_fate(Fate::Fails);
     let mut call = subject.call();
     assert_pending!(call.poll());
-    assert_eq!(subject.callee.futures(), 0, "the attempt that failed is gone before the pause");
+    assert_eq!(subject.upstream.futures(), 0, "the attempt that failed is gone before the pause");
     drop(call);
     subject.assert_at_rest();
     advance(Duration::from_secs(10)).await;
-    assert_eq!(subject.callee.calls(), 1);
+    assert_eq!(subject.upstream.calls(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -35,7 +35,7 @@ async fn a_retry_dropped_while_it_waits_for_readiness_gives_everything_back() {
     let mut subject = retry();
     let mut call = second_attempt(&mut subject, Readiness::Pending).await;
     assert_pending!(call.poll());
-    assert_eq!(subject.callee.calls(), 1);
+    assert_eq!(subject.upstream.calls(), 1);
     drop(call);
     subject.assert_at_rest();
 }
@@ -44,9 +44,9 @@ async fn a_retry_dropped_while_it_waits_for_readiness_gives_everything_back() {
 async fn a_retry_dropped_during_its_second_attempt_gives_everything_back() {
     let mut subject = retry();
     let mut call = second_attempt(&mut subject, Readiness::Ready).await;
-    subject.callee.set_fate(Fate::Pends);
+    subject.upstream.set_fate(Fate::Pends);
     assert_pending!(call.poll());
-    assert_eq!(subject.callee.calls(), 2);
+    assert_eq!(subject.upstream.calls(), 2);
     drop(call);
     subject.assert_at_rest();
 }
@@ -55,12 +55,12 @@ async fn a_retry_dropped_during_its_second_attempt_gives_everything_back() {
 async fn a_second_attempt_waits_until_its_service_is_ready_again() {
     let mut subject = retry();
     let mut call = second_attempt(&mut subject, Readiness::Pending).await;
-    subject.callee.set_fate(Fate::Answers);
+    subject.upstream.set_fate(Fate::Responds);
     assert_pending!(call.poll());
-    subject.callee.set_readiness(Readiness::Ready);
+    subject.upstream.set_readiness(Readiness::Ready);
     assert!(call.is_woken());
-    assert_eq!(assert_ready!(call.poll()), Ok("answer"));
-    assert_eq!(subject.callee.calls(), 2);
+    assert_eq!(assert_ready!(call.poll()), Ok("response"));
+    assert_eq!(subject.upstream.calls(), 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -76,10 +76,10 @@ async fn a_second_attempt_that_finds_its_service_broken_does_not_hide_the_first(
 
 /// A call whose first attempt has failed and whose pause is over.
 async fn second_attempt(subject: &mut Subject, readiness: Readiness) -> Call {
-    subject.callee.set_fate(Fate::Fails);
+    subject.upstream.set_fate(Fate::Fails);
     let mut call = subject.call();
     assert_pending!(call.poll());
-    subject.callee.set_readiness(readiness);
+    subject.upstream.set_readiness(readiness);
     advance(Duration::from_secs(2)).await;
     call
 }
@@ -92,7 +92,7 @@ fn one_in_flight_and_one_queued() -> (Subject, Semaphore, Call, Call) {
     let places = layer.semaphore();
     let at_rest = layer.semaphore();
     let mut subject = Subject::new(layer, move || (at_rest.in_flight(), at_rest.queued()) == (0, 0));
-    subject.callee.set_fate(Fate::Pends);
+    subject.upstream.set_fate(Fate::Pends);
     let mut in_flight = subject.call();
     assert_pending!(in_flight.poll());
     let queued = subject.call();
@@ -142,7 +142,7 @@ async fn a_request_admitted_from_the_queue_and_dropped_gives_its_place_back() {
     assert_pending!(queued.poll());
     drop(in_flight);
     assert_pending!(queued.poll());
-    assert_eq!((places.in_flight(), subject.callee.calls()), (1, 2));
+    assert_eq!((places.in_flight(), subject.upstream.calls()), (1, 2));
     drop(queued);
     subject.assert_at_rest();
 }
@@ -152,9 +152,9 @@ async fn a_queued_request_calls_the_instance_that_was_polled_ready() {
     let (mut subject, _, in_flight, mut queued) = one_in_flight_and_one_queued();
     assert_pending!(queued.poll());
     drop(in_flight);
-    subject.callee.set_fate(Fate::Answers);
-    assert_eq!(assert_ready!(queued.poll()), Ok("answer"));
-    subject.assert_answers();
+    subject.upstream.set_fate(Fate::Responds);
+    assert_eq!(assert_ready!(queued.poll()), Ok("response"));
+    subject.assert_responds();
     drop(queued);
     subject.assert_at_rest();
 }
@@ -176,7 +176,7 @@ async fn a_rejection_of_the_bulkhead_holds_nothing() {
     let layer = BulkheadLayer::new(1).expect("valid");
     let places = layer.semaphore();
     let mut subject = Subject::new(layer, move || places.in_flight() == 0);
-    subject.callee.set_fate(Fate::Pends);
+    subject.upstream.set_fate(Fate::Pends);
     let in_flight = subject.call();
     let unpolled = subject.call();
     let mut rejected = subject.call();
@@ -194,13 +194,13 @@ async fn dropped_probes_give_their_places_back() {
     let (layer, circuit) = half_open(2);
     let seen = circuit.clone();
     let mut subject = Subject::new(layer, move || seen.state() == State::HalfOpen);
-    subject.callee.set_fate(Fate::Pends);
+    subject.upstream.set_fate(Fate::Pends);
     for _ in 0..3 {
         let unpolled = subject.call();
         let mut pending = subject.call();
         assert_pending!(pending.poll());
         let third = subject.call();
-        assert_eq!(subject.callee.futures(), 2);
+        assert_eq!(subject.upstream.futures(), 2);
         assert!(circuit.acquire().is_err());
         drop((unpolled, pending, third));
         subject.assert_at_rest();
@@ -213,11 +213,11 @@ async fn a_rejection_by_an_open_circuit_touches_nothing() {
     let (layer, circuit) = half_open(1);
     circuit.force_open();
     let mut subject = Subject::new(layer, || true);
-    subject.callee.set_readiness(Readiness::Pending);
+    subject.upstream.set_readiness(Readiness::Pending);
     let unpolled = subject.call();
     assert!(assert_ready!(subject.call().poll()).unwrap_err().is_circuit_open());
     drop(unpolled);
-    assert_eq!(subject.callee.calls(), 0);
+    assert_eq!(subject.upstream.calls(), 0);
     subject.assert_at_rest();
 }
 
@@ -231,7 +231,7 @@ async fn a_service_polled_while_open_asks_again_when_it_is_called() {
     circuit.reset();
     let mut admitted = task::spawn(subject.service.call(subject.request.clone()));
     assert_ready!(admitted.poll()).unwrap();
-    subject.assert_answers();
+    subject.assert_responds();
 }
 
 // Fallback.
@@ -243,7 +243,7 @@ async fn a_fallback_dropped_while_the_other_service_is_not_ready_gives_everythin
     let mut call = subject.call();
     assert_pending!(call.poll());
     assert_eq!(other.calls(), 0);
-    assert_eq!(subject.callee.futures(), 0, "the future that failed is gone before the fallback begins");
+    assert_eq!(subject.upstream.futures(), 0, "the future that failed is gone before the fallback begins");
     drop(call);
     subject.assert_at_rest();
 }
@@ -267,27 +267,27 @@ async fn a_fallback_waits_until_the_other_service_is_ready() {
     assert_pending!(call.poll());
     other.set_readiness(Readiness::Ready);
     assert!(call.is_woken());
-    assert_eq!(assert_ready!(call.poll()), Ok("answer"));
+    assert_eq!(assert_ready!(call.poll()), Ok("response"));
     assert_eq!(other.calls(), 1);
     drop(call);
     subject.assert_at_rest();
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fallback_whose_other_service_is_broken_answers_its_error() {
+async fn a_fallback_whose_other_service_is_broken_returns_its_error() {
     let (mut subject, other) = failing_with_a_fallback();
     other.set_readiness(Readiness::Fails);
     assert_eq!(assert_ready!(subject.call().poll()), Err(Error::Service("not ready")));
     subject.assert_at_rest();
 }
 
-/// A callee that fails, with another one to fall back on.
+/// An upstream that fails, with another one to fall back on.
 fn failing_with_a_fallback() -> (Subject, Control) {
     let other = Control::default();
-    let layer = FallbackLayer::service(other.callee(), all_safe());
+    let layer = FallbackLayer::service(other.upstream(), all_safe());
     let seen = other.clone();
     let subject = Subject::new(layer, move || (seen.instances(), seen.futures()) == (1, 0));
-    subject.callee.set_fate(Fate::Fails);
+    subject.upstream.set_fate(Fate::Fails);
     (subject, other)
 }
 
@@ -299,7 +299,7 @@ async fn a_bulkhead_gives_its_place_back_during_the_pause_of_a_retry_above_it() 
     let places = bulkhead.semaphore();
     let stack = tower::ServiceBuilder::new().layer(retry_layer()).layer(bulkhead).into_inner();
     let mut subject = Subject::new(stack, || true);
-    subject.callee.set_fate(Fate::Fails);
+    subject.upstream.set_fate(Fate::Fails);
     let mut call = subject.call();
     assert_eq!(places.in_flight(), 1);
     assert_pending!(call.poll());
@@ -316,9 +316,9 @@ fn one_waits_for_the_rate() -> (Subject, RateLimit, Call) {
     let limit = layer.limit();
     let at_rest = layer.limit();
     let mut subject = Subject::new(layer, move || at_rest.queued() == 0);
-    subject.assert_answers();
+    subject.assert_responds();
     let waiting = subject.call();
-    assert_eq!((limit.queued(), subject.callee.calls()), (1, 1));
+    assert_eq!((limit.queued(), subject.upstream.calls()), (1, 1));
     (subject, limit, waiting)
 }
 
@@ -332,7 +332,7 @@ async fn a_request_that_waits_for_the_rate_leaves_the_queue_when_it_is_dropped_p
         drop(waiting);
         subject.assert_at_rest();
         advance(Duration::from_secs(3600)).await;
-        subject.assert_answers();
+        subject.assert_responds();
     }
 }
 
@@ -346,7 +346,7 @@ async fn a_request_whose_turn_has_come_and_who_is_dropped_leaves_it_to_others() 
     drop(waiting);
     subject.assert_at_rest();
     assert_eq!(limit.available(), 1);
-    subject.assert_answers();
+    subject.assert_responds();
 }
 
 #[tokio::test(start_paused = true)]
@@ -356,7 +356,7 @@ async fn a_request_that_has_waited_is_called_on_the_instance_that_was_polled_rea
     // The service is asked for another meanwhile.
     subject.assert_ready();
     limit.set(Rate::per_hour(1).burst(2).expect("valid"));
-    assert_eq!(assert_ready!(waiting.poll()), Ok("answer"));
+    assert_eq!(assert_ready!(waiting.poll()), Ok("response"));
     drop(waiting);
     subject.assert_at_rest();
 }

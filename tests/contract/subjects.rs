@@ -1,4 +1,4 @@
-//! The layers under test, each over a [`Callee`] and with its own idea of having everything back.
+//! The layers under test, each over a [`Upstream`] and with its own idea of having everything back.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -19,20 +19,20 @@ use windbreak::{
 
 use crate::support::{AllIdempotent, all_idempotent, all_safe};
 
-use super::callee::{Answer, Callee, Control, Fate, Request};
+use super::upstream::{Control, Fate, Reply, Request, Upstream};
 
 /// Longer than any test, so that it only ever ends what would hang.
 const LONG: Duration = Duration::from_secs(3600);
 
 /// A call under way, polled by hand.
-pub(crate) type Call = Spawn<Pin<Box<dyn Future<Output = Answer> + Send>>>;
+pub(crate) type Call = Spawn<Pin<Box<dyn Future<Output = Reply> + Send>>>;
 
-/// The service of one layer over a callee.
+/// The service of one layer over an upstream.
 pub(crate) struct Subject {
     pub(crate) service: BoxCloneService<Request, &'static str, Error<&'static str>>,
-    pub(crate) callee: Control,
+    pub(crate) upstream: Control,
     pub(crate) request: Request,
-    /// The instances of the callee that the service keeps: one, and a spare where it makes further attempts.
+    /// The instances of the upstream that the service keeps: one, and a spare where it makes further attempts.
     instances: usize,
     layer_is_at_rest: Box<dyn Fn() -> bool>,
 }
@@ -40,15 +40,15 @@ pub(crate) struct Subject {
 impl Subject {
     pub(crate) fn new<L>(layer: L, layer_is_at_rest: impl Fn() -> bool + 'static) -> Self
     where
-        L: Layer<Callee>,
+        L: Layer<Upstream>,
         L::Service: Service<Request, Response = &'static str, Error = Error<&'static str>> + Clone + Send + 'static,
         <L::Service as Service<Request>>::Future: Send,
     {
-        let callee = Control::default();
-        let service = BoxCloneService::new(layer.layer(callee.callee()));
-        let instances = callee.instances();
+        let upstream = Control::default();
+        let service = BoxCloneService::new(layer.layer(upstream.upstream()));
+        let instances = upstream.instances();
         let layer_is_at_rest = Box::new(layer_is_at_rest);
-        Self { service, callee, request: Request::default(), instances, layer_is_at_rest }
+        Self { service, upstream, request: Request::default(), instances, layer_is_at_rest }
     }
 
     /// A call under way, not yet polled.
@@ -65,16 +65,16 @@ impl Subject {
     }
 
     #[track_caller]
-    pub(crate) fn assert_answers(&mut self) {
-        self.callee.set_fate(Fate::Answers);
-        assert_eq!(assert_ready!(self.call().poll()), Ok("answer"));
+    pub(crate) fn assert_responds(&mut self) {
+        self.upstream.set_fate(Fate::Responds);
+        assert_eq!(assert_ready!(self.call().poll()), Ok("response"));
     }
 
     /// Panics unless everything that a request takes has been given back.
     #[track_caller]
     pub(crate) fn assert_at_rest(&self) {
-        assert_eq!(self.callee.instances(), self.instances, "instances of the callee: those in the service");
-        assert_eq!(self.callee.futures(), 0, "futures of the callee");
+        assert_eq!(self.upstream.instances(), self.instances, "instances of the upstream: those in the service");
+        assert_eq!(self.upstream.futures(), 0, "futures of the upstream");
         assert_eq!(Request::strong_count(&self.request), 1, "copies of the request: that of the test");
         assert!((self.layer_is_at_rest)(), "the layer itself");
     }
@@ -86,7 +86,7 @@ pub(crate) fn fallback_to_a_value() -> Subject {
 
 pub(crate) fn fallback_to_a_service() -> Subject {
     let other = Control::default();
-    let layer = FallbackLayer::service(other.callee(), all_safe());
+    let layer = FallbackLayer::service(other.upstream(), all_safe());
     Subject::new(layer, move || (other.instances(), other.futures()) == (1, 0))
 }
 
@@ -100,7 +100,7 @@ pub(crate) fn retry() -> Subject {
 
 /// Closed, it lends nothing.
 pub(crate) fn circuit_breaker() -> Subject {
-    let circuit = Circuit::builder("callee").build().expect("valid");
+    let circuit = Circuit::builder("upstream").build().expect("valid");
     Subject::new(CircuitBreakerLayer::new(circuit, ErrorsOnly), || true)
 }
 
@@ -149,10 +149,10 @@ pub(crate) fn per_key() -> Subject {
     let mut subject = Subject::new(layer, move || places.in_flight() == 0);
     // It keeps the service of the key, and that of the key which was asked for last.
     for _ in 0..3 {
-        subject.assert_answers();
+        subject.assert_responds();
     }
-    subject.instances = subject.callee.instances();
-    subject.callee.forget_calls();
+    subject.instances = subject.upstream.instances();
+    subject.upstream.forget_calls();
     subject
 }
 
@@ -182,7 +182,7 @@ pub(crate) fn retry_layer() -> RetryLayer<AllIdempotent<Request>> {
 
 /// A circuit whose wait is over, so that its next request is a probe.
 pub(crate) fn half_open(probes: usize) -> (CircuitBreakerLayer<ErrorsOnly>, Circuit) {
-    let circuit = Circuit::builder("callee").probes(probes).probe_timeout(LONG).build().expect("valid");
+    let circuit = Circuit::builder("upstream").probes(probes).probe_timeout(LONG).build().expect("valid");
     circuit.force_open_for(Duration::ZERO);
     (CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly), circuit)
 }

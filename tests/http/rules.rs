@@ -107,7 +107,8 @@ fn the_statuses_that_are_said_to_be_permanent_are() {
 
 /// An order with this header, for either client.
 fn order(header: &HeaderName) -> (Request<&'static str>, reqwest::Request) {
-    let order = Request::post("http://callee.test/orders").header(header, "mine").body("").expect("the test is right");
+    let order =
+        Request::post("http://upstream.test/orders").header(header, "mine").body("").expect("the test is right");
     (order.clone(), order.try_into().expect("the URL is good"))
 }
 
@@ -125,7 +126,7 @@ fn a_request_is_known_by_the_header_of_ones_own() {
         let (hyper, reqwest) = order(other);
         assert!(!knows(&rules, &hyper) && !knows(&rules, &reqwest), "{name}");
         // Without any key, by its method.
-        let put = Request::put("http://callee.test/").body("").unwrap();
+        let put = Request::put("http://upstream.test/").body("").unwrap();
         assert_eq!(rules.idempotency(&put), Idempotency::Idempotent);
     }
 }

@@ -11,7 +11,7 @@ use tower::{ServiceBuilder, ServiceExt, service_fn};
 use windbreak::backoff::Backoff;
 use windbreak::{Circuit, CircuitBreakerLayer, Error, RetryLayer, RetryPolicy, TimeoutLayer, deadline};
 
-type Answer<T> = Result<T, Error<&'static str>>;
+type Reply<T> = Result<T, Error<&'static str>>;
 
 fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -118,8 +118,8 @@ async fn retry_does_not_begin_a_pause_that_the_deadline_would_cut_off() {
         }));
     let start = Instant::now();
     // Attempts at 0, 300, 600 and 900 ms; a fifth would come at 1200.
-    let answer: Answer<()> = client.oneshot(()).await;
-    assert_eq!(answer, Err(Error::Service("down")));
+    let reply: Reply<()> = client.oneshot(()).await;
+    assert_eq!(reply, Err(Error::Service("down")));
     assert_eq!((calls.load(Ordering::Relaxed), start.elapsed()), (4, millis(900)));
 }
 
@@ -137,8 +137,8 @@ async fn a_pause_that_ends_at_the_deadline_is_too_long() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_attempt_that_the_total_timeout_cuts_off_does_not_speak_against_the_callee() {
-    let circuit = Circuit::builder("callee").build().unwrap();
+async fn an_attempt_that_the_total_timeout_cuts_off_is_not_a_failure_of_the_upstream() {
+    let circuit = Circuit::builder("upstream").build().unwrap();
     let policy = RetryPolicy::builder().backoff(Backoff::from(millis(100))).build().unwrap();
     let client = ServiceBuilder::new()
         .layer(TimeoutLayer::new(millis(1500)))

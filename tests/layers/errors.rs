@@ -1,4 +1,4 @@
-//! The error of a stack: what it says, what it answers, and what it leads to.
+//! The error of a stack: its text, its accessors, and the verdict it leads to.
 
 use std::error::Error as StdError;
 use std::time::Duration;
@@ -133,7 +133,7 @@ async fn a_rejection_names_its_numbers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_a_timeout_speaks_against_the_callee() {
+async fn only_a_timeout_is_a_failure_of_the_upstream() {
     let verdict = |error: StackError| Verdict::from(&error.into_service().expect_err("a rejection"));
     assert_eq!(verdict(timeout().await), Verdict::Failure(Failure::new(Effect::Unknown)));
     assert_eq!(verdict(circuit_open_for(Duration::from_secs(1)).await), Verdict::Ignored);

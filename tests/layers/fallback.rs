@@ -21,7 +21,7 @@ struct Page(String);
 struct Fault(&'static str);
 
 type Error = windbreak::Error<Fault>;
-type Answer = Result<Page, Error>;
+type Reply = Result<Page, Error>;
 
 /// Rules for requests that change nothing.
 fn reads() -> impl Clone + windbreak::rules::Rules<&'static str, Page, Error> {
@@ -32,29 +32,29 @@ fn page(text: impl Into<String>) -> Page {
     Page(text.into())
 }
 
-fn fault(text: &'static str) -> Answer {
+fn fault(text: &'static str) -> Reply {
     Err(Error::Service(Fault(text)))
 }
 
 /// What the service's own error says.
-fn text(result: Answer) -> &'static str {
+fn text(result: Reply) -> &'static str {
     result.expect_err("there was an error").into_service().expect("it was the service's own").0
 }
 
-/// A client whose callee answers with what the request makes: "up" is a page, anything else a fault.
+/// A client whose upstream returns what the request makes: "up" is a page, anything else a fault.
 fn client<L>(layer: L) -> L::Service
 where
-    L: Layer<tower::util::ServiceFn<fn(&'static str) -> Ready<Answer>>>,
+    L: Layer<tower::util::ServiceFn<fn(&'static str) -> Ready<Reply>>>,
 {
     layer.layer(service_fn(|request| ready(if request == "up" { Ok(page("up")) } else { fault(request) })))
 }
 
 #[tokio::test]
-async fn an_answer_that_is_good_enough_passes_and_the_fallback_is_not_asked() {
+async fn a_response_that_is_good_enough_passes_and_the_fallback_is_not_asked() {
     let log = Log::default();
     let noted = log.clone();
     let layer = FallbackLayer::function(
-        move |_: Answer| {
+        move |_: Reply| {
             noted.note();
             Ok(page("instead"))
         },
@@ -65,30 +65,30 @@ async fn an_answer_that_is_good_enough_passes_and_the_fallback_is_not_asked() {
 }
 
 #[tokio::test]
-async fn a_value_answers_instead_each_time() {
+async fn a_value_replaces_each_failure() {
     let mut client = FallbackLayer::value("instead", ErrorsOnly)
         .layer(service_fn(|works: bool| ready(if works { Ok("up") } else { Err(Error::Service(Fault("down"))) })));
-    for (works, answer) in [(false, "instead"), (true, "up"), (false, "instead")] {
-        assert_eq!(client.ready().await.unwrap().call(works).await, Ok(answer));
+    for (works, reply) in [(false, "instead"), (true, "up"), (false, "instead")] {
+        assert_eq!(client.ready().await.unwrap().call(works).await, Ok(reply));
     }
 }
 
 #[tokio::test]
-async fn a_function_answers_with_what_it_makes_of_the_result() {
-    let layer = FallbackLayer::function(|result: Answer| Ok(page(format!("instead of {}", text(result)))), ErrorsOnly);
+async fn a_function_replaces_the_result() {
+    let layer = FallbackLayer::function(|result: Reply| Ok(page(format!("instead of {}", text(result)))), ErrorsOnly);
     assert_eq!(client(layer).oneshot("down").await, Ok(page("instead of down")));
 }
 
 #[tokio::test]
-async fn a_function_may_answer_with_an_error() {
-    let layer = FallbackLayer::function(|_: Answer| fault("a clearer one"), ErrorsOnly);
+async fn a_function_may_return_an_error() {
+    let layer = FallbackLayer::function(|_: Reply| fault("a clearer one"), ErrorsOnly);
     assert_eq!(client(layer).oneshot("down").await, fault("a clearer one"));
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_async_function_may_take_its_time_and_answer_with_an_error() {
+async fn an_async_function_may_wait_and_return_an_error() {
     let layer = FallbackLayer::async_function(
-        |result: Answer| async {
+        |result: Reply| async {
             sleep(secs(1)).await;
             if text(result) == "down" { Ok(page("instead")) } else { fault("nothing to be done") }
         },
@@ -101,7 +101,7 @@ async fn an_async_function_may_take_its_time_and_answer_with_an_error() {
 }
 
 #[tokio::test]
-async fn another_service_answers_a_copy_of_the_request() {
+async fn another_service_gets_a_copy_of_the_request() {
     let replica = service_fn(|request: &'static str| async move { Ok(page(format!("{request}, from the replica"))) });
     let client = client(FallbackLayer::service(replica, reads()));
     assert_eq!(client.clone().oneshot("down").await, Ok(page("down, from the replica")));
@@ -189,7 +189,7 @@ async fn a_request_that_a_layer_rejected_before_it_was_sent_may_go_to_another_se
     open.force_open();
     let replica = || service_fn(|()| async { Ok(page("from the replica")) });
     let fallback = || FallbackLayer::service(replica(), ErrorsOnly);
-    let upstream = || service_fn(stuck as fn(()) -> std::future::Pending<Answer>);
+    let upstream = || service_fn(stuck as fn(()) -> std::future::Pending<Reply>);
 
     let rejected = ServiceBuilder::new().layer(fallback()).layer(CircuitBreakerLayer::new(open, ErrorsOnly));
     assert_eq!(rejected.service(upstream()).oneshot(()).await, Ok(page("from the replica")));
@@ -200,7 +200,7 @@ async fn a_request_that_a_layer_rejected_before_it_was_sent_may_go_to_another_se
 
 #[tokio::test]
 async fn when_narrows_it() {
-    let layer = FallbackLayer::function(|_: Answer| Ok(page("instead")), ErrorsOnly)
+    let layer = FallbackLayer::function(|_: Reply| Ok(page("instead")), ErrorsOnly)
         .when(|result: Result<&Page, &Error>| result.is_err_and(|error| error.service() == Some(&Fault("down"))));
     assert_eq!(client(layer.clone()).oneshot("down").await, Ok(page("instead")));
     assert_eq!(client(layer).oneshot("gone").await, fault("gone"));
@@ -208,23 +208,23 @@ async fn when_narrows_it() {
 
 #[tokio::test]
 async fn it_steps_in_for_failures_and_what_is_ignored_and_for_nothing_else() {
-    let answer_if = async |verdict: Verdict| {
+    let reply_to = async |verdict: Verdict| {
         let log = Log::default();
         let noted = log.clone();
         let rules = rules_fn(move |_: Result<&Page, &Error>| verdict);
-        let layer = FallbackLayer::function(|_: Answer| Ok(page("instead")), rules)
+        let layer = FallbackLayer::function(|_: Reply| Ok(page("instead")), rules)
             .when(move |_: Result<&Page, &Error>| noted.note() > 0);
-        let answers = (client(layer.clone()).oneshot("up").await, client(layer).oneshot("down").await);
-        (answers, log.count())
+        let replies = (client(layer.clone()).oneshot("up").await, client(layer).oneshot("down").await);
+        (replies, log.count())
     };
     for verdict in [Verdict::Failure(Failure::new(Effect::NotApplied)), Verdict::Failure(Failure::new(Effect::Unknown))]
     {
-        assert_eq!(answer_if(verdict).await, ((Ok(page("instead")), Ok(page("instead"))), 2));
+        assert_eq!(reply_to(verdict).await, ((Ok(page("instead")), Ok(page("instead"))), 2));
     }
-    assert_eq!(answer_if(Verdict::Ignored).await, ((Ok(page("instead")), Ok(page("instead"))), 2));
+    assert_eq!(reply_to(Verdict::Ignored).await, ((Ok(page("instead")), Ok(page("instead"))), 2));
     // `when` narrows only: it is not even asked of these.
-    assert_eq!(answer_if(Verdict::Success).await, ((Ok(page("up")), fault("down")), 0));
-    assert_eq!(answer_if(Verdict::Declined).await, ((Ok(page("up")), fault("down")), 0));
+    assert_eq!(reply_to(Verdict::Success).await, ((Ok(page("up")), fault("down")), 0));
+    assert_eq!(reply_to(Verdict::Declined).await, ((Ok(page("up")), fault("down")), 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -240,26 +240,26 @@ async fn by_default_it_steps_in_for_every_rejection() {
     assert!(matches!(replaced(TimeoutLayer::new(secs(1))).await, Rejection::Timeout { .. }));
 }
 
-fn stuck(_: ()) -> std::future::Pending<Answer> {
+fn stuck(_: ()) -> std::future::Pending<Reply> {
     pending()
 }
 
 /// The rejection by `layer` that a fallback around it replaced.
 async fn replaced<L>(layer: L) -> Rejection
 where
-    L: Layer<tower::util::ServiceFn<fn(()) -> std::future::Pending<Answer>>>,
+    L: Layer<tower::util::ServiceFn<fn(()) -> std::future::Pending<Reply>>>,
     L::Service: Service<(), Response = Page, Error = Error>,
 {
     let seen = Arc::new(Mutex::new(None));
     let result = Arc::clone(&seen);
     let fallback = FallbackLayer::function(
-        move |rejected: Answer| {
+        move |rejected: Reply| {
             *result.lock().expect("no test panics here") = rejected.err();
             Ok(page("instead"))
         },
         ErrorsOnly,
     );
-    let service = service_fn(stuck as fn(()) -> std::future::Pending<Answer>);
+    let service = service_fn(stuck as fn(()) -> std::future::Pending<Reply>);
     let client = ServiceBuilder::new().layer(fallback).layer(layer).service(service);
     assert_eq!(client.oneshot(()).await, Ok(page("instead")));
     let error = seen.lock().expect("no test panics here").take();
@@ -270,7 +270,7 @@ where
 async fn the_error_of_a_service_that_is_not_ready_is_passed_on() {
     let poll_ready = |_: &mut Context<'_>| Poll::Ready(Err(Error::Service(Fault("broken"))));
     let broken = Steered { poll_ready, call: |()| ready(Ok(page("never"))) };
-    let client = FallbackLayer::function(|_: Answer| Ok(page("instead")), ErrorsOnly).layer(broken);
+    let client = FallbackLayer::function(|_: Reply| Ok(page("instead")), ErrorsOnly).layer(broken);
     assert_eq!(client.oneshot(()).await, fault("broken"));
 }
 
@@ -278,7 +278,7 @@ async fn the_error_of_a_service_that_is_not_ready_is_passed_on() {
 async fn to_drop_the_response_drops_what_it_waits_for() {
     let (inner, instead) = (Flag::default(), Flag::default());
     let (inner_guard, instead_guard) = (inner.clone(), instead.clone());
-    let callee = service_fn(move |works: bool| {
+    let upstream = service_fn(move |works: bool| {
         let guard = inner_guard.raised_on_drop();
         async move {
             if works {
@@ -289,7 +289,7 @@ async fn to_drop_the_response_drops_what_it_waits_for() {
         }
     });
     let client = FallbackLayer::async_function(
-        move |_: Answer| {
+        move |_: Reply| {
             let guard = instead_guard.raised_on_drop();
             async move {
                 pending::<()>().await;
@@ -299,12 +299,12 @@ async fn to_drop_the_response_drops_what_it_waits_for() {
         },
         ErrorsOnly,
     )
-    .layer(callee);
+    .layer(upstream);
 
-    let mut waits_for_the_callee = task::spawn(client.clone().oneshot(true));
-    assert_pending!(waits_for_the_callee.poll());
+    let mut waits_for_the_upstream = task::spawn(client.clone().oneshot(true));
+    assert_pending!(waits_for_the_upstream.poll());
     assert!(!inner.is_raised());
-    drop(waits_for_the_callee);
+    drop(waits_for_the_upstream);
     assert!(inner.is_raised());
 
     let mut waits_for_the_fallback = task::spawn(client.oneshot(false));

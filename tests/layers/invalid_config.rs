@@ -46,7 +46,7 @@ fn assert_names<T: Debug>(result: Result<T, InvalidConfig>, field: &str, value: 
 }
 
 fn circuit() -> CircuitBuilder {
-    Circuit::builder("callee")
+    Circuit::builder("upstream")
 }
 
 fn retry() -> RetryPolicyBuilder {
@@ -160,7 +160,7 @@ fn very_long() -> [Duration; 4] {
     [counted, Duration::MAX, counted / 2, Duration::from_secs(1_000 * 365 * 86_400)]
 }
 
-/// Over a service that answers after half a second.
+/// Over a service that responds after half a second.
 async fn call_through<L>(layer: L) -> Result<&'static str, Error<&'static str>>
 where
     L: Layer<BoxCloneService<(), &'static str, Error<&'static str>>>,
@@ -168,16 +168,16 @@ where
 {
     let slow = service_fn(|()| async {
         sleep(SECOND / 2).await;
-        Ok("answer")
+        Ok("response")
     });
     // What would hang fails.
-    timeout(HOUR, layer.layer(BoxCloneService::new(slow)).oneshot(())).await.expect("an answer within the hour")
+    timeout(HOUR, layer.layer(BoxCloneService::new(slow)).oneshot(())).await.expect("a response within the hour")
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_timeout_may_be_as_long_as_it_likes() {
     for long in very_long() {
-        assert_eq!(call_through(TimeoutLayer::new(long)).await, Ok("answer"), "{long:?}");
+        assert_eq!(call_through(TimeoutLayer::new(long)).await, Ok("response"), "{long:?}");
     }
 }
 
@@ -210,7 +210,7 @@ async fn a_wait_in_the_queue_may_be_as_long_as_it_likes() {
     for long in very_long() {
         let layer = BulkheadLayer::new(1).unwrap().max_wait(long);
         let (first, second) = tokio::join!(call_through(layer.clone()), call_through(layer));
-        assert_eq!((first, second), (Ok("answer"), Ok("answer")), "{long:?}");
+        assert_eq!((first, second), (Ok("response"), Ok("response")), "{long:?}");
     }
 }
 
@@ -231,13 +231,13 @@ async fn a_circuit_may_take_as_long_as_it_likes() {
         for builder in circuits {
             let circuit = builder.minimum_calls(2).build().unwrap();
             let layer = CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly);
-            assert_eq!(call_through(layer.clone()).await, Ok("answer"));
+            assert_eq!(call_through(layer.clone()).await, Ok("response"));
             assert_eq!(circuit.snapshot().tally.calls, 1);
             assert_eq!(circuit.state(), State::Closed);
             // Half-open, with a probe that succeeds and others that fail.
             circuit.force_open_for(SECOND);
             advance(SECOND).await;
-            assert_eq!(call_through(layer.clone()).await, Ok("answer"));
+            assert_eq!(call_through(layer.clone()).await, Ok("response"));
             assert_eq!(circuit.state(), State::HalfOpen);
             for _ in 0..3 {
                 circuit.acquire().unwrap().record(Verdict::Failure(Failure::new(Effect::Unknown)));
@@ -262,12 +262,12 @@ async fn a_circuit_may_stay_open_as_long_as_it_likes() {
             // An open end, or an honest one.
             assert!(error.retry_after().is_none_or(|after| after <= long && after > SECOND));
             circuit.reset();
-            assert_eq!(call_through(CircuitBreakerLayer::new(circuit, ErrorsOnly)).await, Ok("answer"));
+            assert_eq!(call_through(CircuitBreakerLayer::new(circuit, ErrorsOnly)).await, Ok("response"));
         }
     }
 }
 
-/// Fails once, and asks to be left alone for `retry_after`. `None` if the answer takes longer than an hour.
+/// Fails once, with a `Retry-After` of `retry_after`. `None` if the response takes longer than an hour.
 async fn retried(
     policy: RetryPolicyBuilder,
     retry_after: Option<Duration>,

@@ -18,7 +18,7 @@ use windbreak::{Rejection, TimeoutLayer};
 
 type Error = windbreak::Error<&'static str>;
 
-/// A client whose answer takes as long as the request says.
+/// A client whose response takes as long as the request says.
 fn client(limit: Duration) -> impl Service<Duration, Response = &'static str, Error = Error> + Clone {
     ServiceBuilder::new().layer(TimeoutLayer::new(limit)).map_err(Error::Service).service(service_fn(
         |wait: Duration| async move {
@@ -28,7 +28,7 @@ fn client(limit: Duration) -> impl Service<Duration, Response = &'static str, Er
     ))
 }
 
-/// A client that answers with the outcome of the request.
+/// A client that returns the outcome of the request.
 fn client_of<F>(limit: Duration) -> impl Service<F, Response = F::Output, Error = Error, Future: Send> + Clone
 where
     F: Future + Send,
@@ -36,18 +36,18 @@ where
     ServiceBuilder::new()
         .layer(TimeoutLayer::new(limit))
         .map_err(Error::Service)
-        .service(service_fn(|answer: F| async move { Ok(answer.await) }))
+        .service(service_fn(|reply: F| async move { Ok(reply.await) }))
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_in_time_is_delivered_as_soon_as_it_is_there() {
+async fn a_response_in_time_is_delivered_as_soon_as_it_is_there() {
     let start = Instant::now();
     assert_eq!(client(secs(1)).oneshot(millis(999)).await, Ok("done"));
     assert_eq!(start.elapsed(), millis(999));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_late_answer_is_not_waited_for_and_the_rejection_names_the_limit() {
+async fn a_late_response_is_not_waited_for_and_the_rejection_names_the_limit() {
     let start = Instant::now();
     let error = client(secs(1)).oneshot(millis(1001)).await.unwrap_err();
     assert_eq!(start.elapsed(), secs(1));
@@ -65,14 +65,14 @@ async fn an_error_in_time_is_delivered() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_is_ready_at_the_deadline_is_delivered() {
+async fn a_response_that_is_ready_at_the_deadline_is_delivered() {
     assert_eq!(client(secs(1)).oneshot(secs(1)).await, Ok("done"));
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_was_ready_before_a_late_poll_is_delivered() {
-    let (sender, answer) = oneshot::channel();
-    let mut response = task::spawn(client_of(secs(1)).oneshot(answer));
+async fn a_response_that_was_ready_before_a_late_poll_is_delivered() {
+    let (sender, reply) = oneshot::channel();
+    let mut response = task::spawn(client_of(secs(1)).oneshot(reply));
     assert_pending!(response.poll());
     sender.send("there").unwrap();
     advance(secs(5)).await;
@@ -80,9 +80,9 @@ async fn an_answer_that_was_ready_before_a_late_poll_is_delivered() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_is_ready_at_the_deadline_is_delivered_also_to_a_task_without_budget() {
-    let (sender, answer) = oneshot::channel();
-    let mut response = task::spawn(client_of(secs(1)).oneshot(answer));
+async fn a_response_that_is_ready_at_the_deadline_is_delivered_also_to_a_task_without_budget() {
+    let (sender, reply) = oneshot::channel();
+    let mut response = task::spawn(client_of(secs(1)).oneshot(reply));
     assert_pending!(response.poll());
     sender.send("there").unwrap();
     advance(secs(1)).await;
@@ -91,9 +91,9 @@ async fn an_answer_that_is_ready_at_the_deadline_is_delivered_also_to_a_task_wit
 
 #[tokio::test(start_paused = true)]
 async fn a_limit_of_zero_delivers_what_is_ready_at_once_also_to_a_task_without_budget() {
-    let (sender, answer) = oneshot::channel();
+    let (sender, reply) = oneshot::channel();
     sender.send("there").unwrap();
-    assert_eq!(starved_at_first(client_of(Duration::ZERO).oneshot(answer)).await, Ok(Ok("there")));
+    assert_eq!(starved_at_first(client_of(Duration::ZERO).oneshot(reply)).await, Ok(Ok("there")));
 }
 
 #[tokio::test(start_paused = true)]
@@ -130,7 +130,7 @@ async fn a_body_has_what_its_head_left_of_the_limit_and_breaks_off_with_the_reje
 }
 
 #[tokio::test(start_paused = true)]
-async fn by_default_only_the_head_of_an_answer_is_bounded() {
+async fn by_default_only_the_head_of_a_response_is_bounded() {
     let client =
         ServiceBuilder::new().layer(TimeoutLayer::new(secs(1))).service(service_fn(|request: Request<_>| async {
             Ok::<_, Error>(Response::new(Late::new(request.into_body())))
@@ -145,14 +145,14 @@ async fn by_default_only_the_head_of_an_answer_is_bounded() {
 }
 
 #[test]
-fn an_answer_that_is_ready_at_once_needs_no_runtime() {
+fn a_response_that_is_ready_at_once_needs_no_runtime() {
     let mut response = task::spawn(client_of(secs(1)).oneshot(async { "at once" }));
     assert_eq!(assert_ready_ok!(response.poll()), "at once");
 }
 
 #[test]
 #[should_panic(expected = "runtime")]
-fn an_answer_that_is_not_ready_at_once_panics_without_a_runtime() {
+fn a_response_that_is_not_ready_at_once_panics_without_a_runtime() {
     let _ = task::spawn(client_of(secs(1)).oneshot(pending::<()>())).poll();
 }
 
@@ -199,7 +199,7 @@ async fn readiness_is_not_bounded() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_always_uses_up_the_budget_still_times_out() {
+async fn a_response_that_always_uses_up_the_budget_still_times_out() {
     let busy = async {
         loop {
             consume_budget().await;

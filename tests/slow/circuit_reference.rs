@@ -888,7 +888,7 @@ fn agrees_with_a_plain_list_of_calls_step_by_step() {
                 for (what, times) in walk.reference.seen {
                     *seen.borrow_mut().entry(what).or_insert(0) += times;
                 }
-                // At last a look at the one that was left alone.
+                // Look at the one that was not used meanwhile.
                 prop_assert_eq!(walk.left_alone.circuit.snapshot().tally, walk.watched.circuit.snapshot().tally);
                 Ok(())
             })

@@ -20,7 +20,7 @@ const THREADS: usize = 3;
 /// Of each thread in one history: some milliseconds, so that threads meet also where they have to share processors.
 const STEPS: usize = 20_000;
 
-/// Only steps that overlap can go wrong; after so many of them the test is content.
+/// Only steps that overlap can go wrong; after this number of them the test ends.
 const ENOUGH: usize = 20_000;
 
 /// Two failures among the last three calls open it.

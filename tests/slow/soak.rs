@@ -40,7 +40,7 @@ enum Ending {
 /// How many calls ended in each way, by `Ending`.
 type Endings = [usize; 7];
 
-/// What the callee is told to do, and whether it yields first.
+/// What the upstream is told to do, and whether it yields first.
 #[derive(Debug, Clone, Copy)]
 struct Order {
     deed: Deed,
@@ -58,7 +58,7 @@ enum Deed {
 }
 
 #[derive(Debug, Clone, Default)]
-struct Callee(Arc<Books>);
+struct Upstream(Arc<Books>);
 
 #[derive(Debug, Default)]
 struct Books {
@@ -69,13 +69,13 @@ struct Books {
     panics: AtomicUsize,
 }
 
-/// One call at the callee.
+/// One call at the upstream.
 struct Visit {
     order: Order,
     books: Arc<Books>,
 }
 
-impl Service<Order> for Callee {
+impl Service<Order> for Upstream {
     type Response = ();
     type Error = Error<()>;
     type Future = Visit;
@@ -162,8 +162,8 @@ where
             return Poll::Ready(Ending::Cancelled);
         }
         polls += 1;
-        let answer = match catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(cx))) {
-            Ok(Poll::Ready(answer)) => answer,
+        let result = match catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(cx))) {
+            Ok(Poll::Ready(result)) => result,
             Ok(Poll::Pending) => {
                 if patience.is_some() {
                     cx.waker().wake_by_ref();
@@ -172,7 +172,7 @@ where
             }
             Err(_) => return Poll::Ready(Ending::Panic),
         };
-        Poll::Ready(match answer {
+        Poll::Ready(match result {
             Ok(()) => Ending::Success,
             Err(error) if error.service().is_some() => Ending::Failure,
             Err(error) if error.is_circuit_open() => Ending::CircuitOpen,
@@ -214,7 +214,7 @@ fn acquire_all(circuit: &Circuit) -> Vec<Permit> {
     std::iter::from_fn(|| circuit.acquire().ok()).take(PROBES + 1).collect()
 }
 
-/// Answers for the callee that it is well, as often as the circuit asks, until it believes it.
+/// Reports successes of the upstream until the circuit closes.
 async fn recover(circuit: &Circuit, open_for: Duration) {
     while circuit.state() != State::Closed {
         if circuit.state() == State::Open {
@@ -251,14 +251,14 @@ async fn after_a_million_calls_nothing_is_lost() {
     let bulkhead =
         BulkheadLayer::new(PLACES).expect("a limit").max_wait(Duration::from_millis(5)).max_queue(PLACES / 2);
     let places = bulkhead.semaphore();
-    let callee = Callee::default();
+    let upstream = Upstream::default();
     let service = ServiceBuilder::new()
         .layer(TimeoutLayer::new(Duration::from_secs(3600)))
         .layer(RetryLayer::new(policy, ErrorsOnly.idempotent(|_: &_| true)))
         .layer(CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly))
         .layer(bulkhead)
         .layer(TimeoutLayer::new(Duration::from_millis(1)))
-        .service(callee.clone());
+        .service(upstream.clone());
 
     let mut tasks = JoinSet::new();
     for seed in 0..TASKS as u64 {
@@ -270,12 +270,12 @@ async fn after_a_million_calls_nothing_is_lost() {
             *total += calls;
         }
     }
-    println!("{endings:?} {callee:?}");
+    println!("{endings:?} {upstream:?}");
 
-    // Every call ended once, in one of all the ways there are; and the callee's books say the same.
+    // Every call ended once, in one of all the ways there are; and the upstream's books say the same.
     assert_eq!(endings.iter().sum::<usize>(), CALLS);
     assert!(endings.iter().all(|&calls| calls > 0), "{endings:?}");
-    let books = &*callee.0;
+    let books = &*upstream.0;
     assert_eq!(endings[Ending::Success as usize], books.successes.load(Relaxed));
     assert_eq!(endings[Ending::Panic as usize], books.panics.load(Relaxed));
     let retried = books.failures.load(Relaxed) - endings[Ending::Failure as usize];

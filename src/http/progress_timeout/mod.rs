@@ -15,7 +15,7 @@
 //!
 //! ```
 //! use std::time::Duration;
-//! use http_body_util::{BodyExt as _, Full};
+//! use http_body_util::BodyExt;
 //! use tower::{ServiceBuilder, ServiceExt, service_fn};
 //! use windbreak::Error;
 //! use windbreak::http::progress_timeout::ProgressTimeoutLayer;
@@ -27,10 +27,10 @@
 //!     .map_err(Error::Service)
 //!     .service(service_fn(|upload: http::Request<_>| async move {
 //!         let length = BodyExt::collect(upload.into_body()).await.unwrap().to_bytes().len();
-//!         Ok::<_, std::io::Error>(http::Response::new(Full::<&[u8]>::from(if length == 4 { "ok" } else { "no" })))
+//!         Ok::<_, std::io::Error>(http::Response::new(String::from(if length == 4 { "ok" } else { "no" })))
 //!     }));
 //!
-//! let response = client.oneshot(http::Request::new(Full::<&[u8]>::from("data"))).await?;
+//! let response = client.oneshot(http::Request::new(String::from("data"))).await?;
 //! assert_eq!(response.into_body().collect().await?.to_bytes(), "ok");
 //! # Ok(())
 //! # }

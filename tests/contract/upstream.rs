@@ -9,9 +9,9 @@ use windbreak::Error;
 
 /// Whoever holds a copy of the request shows in the count.
 pub(crate) type Request = Arc<()>;
-pub(crate) type Answer = Result<&'static str, Error<&'static str>>;
+pub(crate) type Reply = Result<&'static str, Error<&'static str>>;
 
-/// What the callee says to `poll_ready`.
+/// What the upstream says to `poll_ready`.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) enum Readiness {
     #[default]
@@ -24,7 +24,7 @@ pub(crate) enum Readiness {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) enum Fate {
     #[default]
-    Answers,
+    Responds,
     Fails,
     Pends,
     PanicsWhenCalled,
@@ -33,12 +33,12 @@ pub(crate) enum Fate {
 
 /// The service. Every instance is one that must be polled ready before each call.
 #[derive(Debug)]
-pub(crate) struct Callee {
+pub(crate) struct Upstream {
     control: Control,
     ready: bool,
 }
 
-/// The other end of a [`Callee`] and its clones: steers them, and counts what there is of them.
+/// The other end of a [`Upstream`] and its clones: steers them, and counts what there is of them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Control(Arc<Mutex<Script>>);
 
@@ -53,9 +53,9 @@ struct Script {
 }
 
 impl Control {
-    pub(crate) fn callee(&self) -> Callee {
+    pub(crate) fn upstream(&self) -> Upstream {
         self.script().instances += 1;
-        Callee { control: self.clone(), ready: false }
+        Upstream { control: self.clone(), ready: false }
     }
 
     pub(crate) fn set_readiness(&self, readiness: Readiness) {
@@ -102,22 +102,22 @@ impl Control {
 }
 
 /// The clone has not been polled ready, whatever the original has.
-impl Clone for Callee {
+impl Clone for Upstream {
     fn clone(&self) -> Self {
-        self.control.callee()
+        self.control.upstream()
     }
 }
 
-impl Drop for Callee {
+impl Drop for Upstream {
     fn drop(&mut self) {
         self.control.script().instances -= 1;
     }
 }
 
-impl Service<Request> for Callee {
+impl Service<Request> for Upstream {
     type Response = &'static str;
     type Error = Error<&'static str>;
-    type Future = CalleeFuture;
+    type Future = UpstreamFuture;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         let mut script = self.control.script();
@@ -134,36 +134,36 @@ impl Service<Request> for Callee {
         }
     }
 
-    fn call(&mut self, request: Request) -> CalleeFuture {
+    fn call(&mut self, request: Request) -> UpstreamFuture {
         assert!(std::mem::take(&mut self.ready), "called on an instance that was not polled ready");
         let mut script = self.control.script();
         script.calls += 1;
         if matches!(script.fate, Fate::PanicsWhenCalled) {
             drop(script);
-            panic!("the callee panics when called");
+            panic!("the upstream panics when called");
         }
         script.futures += 1;
         drop(script);
-        CalleeFuture { control: self.control.clone(), _request: request, finished: false }
+        UpstreamFuture { control: self.control.clone(), _request: request, finished: false }
     }
 }
 
-/// The answer of a [`Callee`].
+/// The response of a [`Upstream`].
 #[derive(Debug)]
-pub(crate) struct CalleeFuture {
+pub(crate) struct UpstreamFuture {
     control: Control,
     _request: Request,
     finished: bool,
 }
 
-impl Future for CalleeFuture {
-    type Output = Answer;
+impl Future for UpstreamFuture {
+    type Output = Reply;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reply> {
         assert!(!self.finished, "polled after it was ready");
         let mut script = self.control.script();
-        let answer = match script.fate {
-            Fate::Answers => Ok("answer"),
+        let response = match script.fate {
+            Fate::Responds => Ok("response"),
             Fate::Fails => Err(Error::Service("failure")),
             Fate::Pends => {
                 script.wakers.push(cx.waker().clone());
@@ -171,16 +171,16 @@ impl Future for CalleeFuture {
             }
             Fate::PanicsWhenCalled | Fate::PanicsWhenPolled => {
                 drop(script);
-                panic!("the callee panics when polled");
+                panic!("the upstream panics when polled");
             }
         };
         drop(script);
         self.finished = true;
-        Poll::Ready(answer)
+        Poll::Ready(response)
     }
 }
 
-impl Drop for CalleeFuture {
+impl Drop for UpstreamFuture {
     fn drop(&mut self) {
         self.control.script().futures -= 1;
     }
