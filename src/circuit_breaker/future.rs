@@ -98,25 +98,56 @@ fn poll_inner<F: Future, R>(
     inner: Pin<&mut F>,
     breaker: &Breaker<R>,
     ticket: &mut Ticket,
-    started: &mut Option<Instant>,
+    started: Option<Instant>,
     cx: &mut Context<'_>,
 ) -> Poll<F::Output> {
-    let in_flight = InFlight { breaker, ticket, started: *started };
-    let polled = if started.is_some() { poll_and_measure(inner, started, cx) } else { inner.poll(cx) };
+    let in_flight = InFlight { breaker, ticket, started };
+    let polled = inner.poll(cx);
     mem::forget(in_flight);
     polled
 }
 
-/// Moves the start of the call on by what our own layers made it wait.
-#[inline(never)]
-fn poll_and_measure<F: Future>(
+/// The same for a call that is timed, whose start is moved on by what our own layers made it wait.
+fn poll_timed<F: Future, R>(
     inner: Pin<&mut F>,
+    breaker: &Breaker<R>,
+    ticket: &mut Ticket,
     started: &mut Option<Instant>,
     cx: &mut Context<'_>,
 ) -> Poll<F::Output> {
-    let (polled, waited) = measure_waits(|| inner.poll(cx));
+    let (polled, waited) = measure_waits(|| poll_inner(inner, breaker, ticket, *started, cx));
     *started = started.map(|started| started.checked_add(waited).unwrap_or(started));
     polled
+}
+
+/// Records what a call results in.
+#[inline(always)]
+fn record<R, T, E>(breaker: &Breaker<R>, ticket: &mut Ticket, started: Option<Instant>, result: Result<&T, &E>)
+where
+    R: Classify<T, E>,
+{
+    // Should the rules panic, they say nothing of the upstream: the call is cancelled.
+    let verdict = breaker.rules.classify(result);
+    let cause = || Some(breaker.rules.error_type(result));
+    breaker.circuit.shared().record(mem::replace(ticket, UNSEEN), started, verdict, cause);
+}
+
+/// Apart from the rest, so that a call that is not timed has its result in one place.
+#[inline(never)]
+fn poll_timed_and_record<F, R, T, E>(
+    inner: Pin<&mut F>,
+    breaker: &Breaker<R>,
+    ticket: &mut Ticket,
+    started: &mut Option<Instant>,
+    cx: &mut Context<'_>,
+) -> Poll<F::Output>
+where
+    F: Future<Output = Result<T, E>>,
+    R: Classify<T, E>,
+{
+    let result = ready!(poll_timed(inner, breaker, ticket, started, cx));
+    record(breaker, ticket, *started, result.as_ref());
+    Poll::Ready(result)
 }
 
 /// A rejection, once the task has some of its cooperative budget left for it.
@@ -154,11 +185,11 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
             StateProj::Admitted { inner, breaker, ticket, started } => {
-                let result = ready!(poll_inner(inner, breaker, ticket, started, cx));
-                // Should the rules panic, they say nothing of the upstream: the call is cancelled.
-                let verdict = breaker.rules.classify(result.as_ref());
-                let cause = || Some(breaker.rules.error_type(result.as_ref()));
-                breaker.circuit.shared().record(mem::replace(ticket, UNSEEN), *started, verdict, cause);
+                if started.is_some() {
+                    return poll_timed_and_record(inner, breaker, ticket, started, cx);
+                }
+                let result = ready!(poll_inner(inner, breaker, ticket, None, cx));
+                record(breaker, ticket, None, result.as_ref());
                 Poll::Ready(result)
             }
             StateProj::Rejected { breaker, refusal } => {
@@ -183,7 +214,7 @@ where
     fn poll_hold(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<(Self::Output, Option<Permit>)> {
         match self.project().state.project() {
             StateProj::Admitted { inner, breaker, ticket, started } => {
-                let result = ready!(poll_inner(inner, breaker, ticket, started, cx));
+                let result = ready!(poll_timed(inner, breaker, ticket, started, cx));
                 let shared = breaker.circuit.shared();
                 let verdict = breaker.rules.classify(result.as_ref());
                 if result.is_err() || matches!(verdict, Verdict::Failure(_) | Verdict::Ignored) {
