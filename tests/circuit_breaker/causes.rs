@@ -89,4 +89,13 @@ async fn a_switch_is_no_failure() {
     admitted(&circuit).record_failure("500");
     circuit.force_open();
     assert_eq!(cause(&circuit), None);
+
+    // Nor is what failed before a switch what failed after it.
+    let circuit =
+        Circuit::builder("upstream").count_window(2).minimum_calls(1).slow_calls(SECOND, 1.0).build().unwrap();
+    circuit.observe_only();
+    admitted(&circuit).record_failure("500");
+    circuit.reset();
+    admitted(&circuit).record(failure());
+    assert_eq!(cause(&circuit), None);
 }
