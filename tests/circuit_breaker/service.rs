@@ -13,11 +13,11 @@ use windbreak::{CircuitBreakerLayer, Error, TimeoutLayer};
 
 use super::*;
 
-type Answer = Result<&'static str, Error<&'static str>>;
+type Reply = Result<&'static str, Error<&'static str>>;
 
-/// What the callee saw, and what it does next.
+/// What the upstream saw, and what it does next.
 #[derive(Default)]
-struct Callee {
+struct Upstream {
     busy: Cell<bool>,
     broken: Cell<bool>,
     failing: Cell<bool>,
@@ -27,74 +27,74 @@ struct Callee {
 
 /// One connection to it. It insists on being polled ready before each call.
 struct Connection {
-    callee: Rc<Callee>,
+    upstream: Rc<Upstream>,
     ready: bool,
 }
 
 impl Clone for Connection {
     fn clone(&self) -> Self {
-        Self { callee: Rc::clone(&self.callee), ready: false }
+        Self { upstream: Rc::clone(&self.upstream), ready: false }
     }
 }
 
 impl Service<()> for Connection {
     type Response = &'static str;
     type Error = Error<&'static str>;
-    type Future = Ready<Answer>;
+    type Future = Ready<Reply>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.callee.polls.set(self.callee.polls.get() + 1);
-        if self.callee.broken.get() {
+        self.upstream.polls.set(self.upstream.polls.get() + 1);
+        if self.upstream.broken.get() {
             return Poll::Ready(Err(Error::Service("broken")));
         }
-        self.ready = !self.callee.busy.get();
+        self.ready = !self.upstream.busy.get();
         if self.ready { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
     fn call(&mut self, (): ()) -> Self::Future {
         assert!(std::mem::take(&mut self.ready), "called without having been polled ready");
-        self.callee.calls.set(self.callee.calls.get() + 1);
-        ready(if self.callee.failing.get() { Err(Error::Service("failed")) } else { Ok("fine") })
+        self.upstream.calls.set(self.upstream.calls.get() + 1);
+        ready(if self.upstream.failing.get() { Err(Error::Service("failed")) } else { Ok("fine") })
     }
 }
 
-fn guarded(circuit: &Circuit) -> (Rc<Callee>, CircuitBreaker<Connection, ErrorsOnly>) {
-    let callee = Rc::new(Callee::default());
-    let connection = Connection { callee: Rc::clone(&callee), ready: false };
-    (callee, CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly).layer(connection))
+fn guarded(circuit: &Circuit) -> (Rc<Upstream>, CircuitBreaker<Connection, ErrorsOnly>) {
+    let upstream = Rc::new(Upstream::default());
+    let connection = Connection { upstream: Rc::clone(&upstream), ready: false };
+    (upstream, CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly).layer(connection))
 }
 
 fn poll_ready(service: &mut CircuitBreaker<Connection, ErrorsOnly>) -> Poll<Result<(), Error<&'static str>>> {
     service.poll_ready(&mut Context::from_waker(Waker::noop()))
 }
 
-fn retry_after(answer: Answer) -> Option<Duration> {
-    let error = answer.expect_err("rejected");
+fn retry_after(reply: Reply) -> Option<Duration> {
+    let error = reply.expect_err("rejected");
     assert!(error.is_circuit_open(), "{error:?}");
     error.retry_after()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_closed_circuit_passes_readiness_calls_and_answers() {
+async fn a_closed_circuit_passes_readiness_calls_and_results() {
     let circuit = two_strikes().build().unwrap();
-    let (callee, mut service) = guarded(&circuit);
-    callee.busy.set(true);
+    let (upstream, mut service) = guarded(&circuit);
+    upstream.busy.set(true);
     assert!(poll_ready(&mut service).is_pending());
-    callee.busy.set(false);
+    upstream.busy.set(false);
     assert_eq!(poll_ready(&mut service), Poll::Ready(Ok(())));
     assert_eq!(service.call(()).await, Ok("fine"));
-    callee.failing.set(true);
+    upstream.failing.set(true);
     assert_eq!(service.ready().await.unwrap().call(()).await, Err(Error::Service("failed")));
     assert_eq!(circuit.snapshot().tally, tally(2, 1, 0));
-    callee.broken.set(true);
+    upstream.broken.set(true);
     assert_eq!(poll_ready(&mut service), Poll::Ready(Err(Error::Service("broken"))));
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_inner_service_that_fails_to_get_ready_is_a_call_that_failed() {
     let circuit = two_strikes().build().unwrap();
-    let (callee, mut service) = guarded(&circuit);
-    callee.broken.set(true);
+    let (upstream, mut service) = guarded(&circuit);
+    upstream.broken.set(true);
     for failures in [1, 2] {
         assert_eq!(poll_ready(&mut service), Poll::Ready(Err(Error::Service("broken"))));
         assert_eq!(circuit.snapshot().tally, tally(failures, failures, 0));
@@ -106,13 +106,13 @@ async fn an_inner_service_that_fails_to_get_ready_is_a_call_that_failed() {
     assert_eq!(poll_ready(&mut service), Poll::Ready(Ok(())));
     assert_eq!(retry_after(service.call(()).await), Some(10 * SECOND));
     assert_eq!(circuit.snapshot().tally, tally(1, 1, 0));
-    assert_eq!(callee.calls.get(), 0);
+    assert_eq!(upstream.calls.get(), 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_poll_ready_that_the_rules_ignore_counts_for_nothing() {
     let circuit = two_strikes().build().unwrap();
-    let full = tower::service_fn(|()| ready(Answer::Ok("fine")));
+    let full = tower::service_fn(|()| ready(Reply::Ok("fine")));
     let inner = CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly).layer(Rejects(full));
     assert!(inner.oneshot(()).await.unwrap_err().is_bulkhead_full());
     assert_eq!(circuit.snapshot().tally, tally(0, 0, 0));
@@ -141,25 +141,25 @@ where
 #[tokio::test(start_paused = true)]
 async fn while_open_it_is_ready_at_once_without_asking_the_inner_service() {
     let circuit = two_strikes().build().unwrap();
-    let (callee, mut service) = guarded(&circuit);
-    callee.busy.set(true);
+    let (upstream, mut service) = guarded(&circuit);
+    upstream.busy.set(true);
     trip(&circuit);
     advance(4 * SECOND).await;
     assert_eq!(poll_ready(&mut service), Poll::Ready(Ok(())));
     assert_eq!(poll_ready(&mut service), Poll::Ready(Ok(())));
     assert_eq!(retry_after(service.call(()).await), Some(6 * SECOND));
-    assert_eq!((callee.polls.get(), callee.calls.get()), (0, 0));
+    assert_eq!((upstream.polls.get(), upstream.calls.get()), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn while_all_probes_are_out_it_is_ready_at_once_and_rejects() {
     let circuit = two_strikes().build().unwrap();
-    let (callee, mut service) = guarded(&circuit);
+    let (upstream, mut service) = guarded(&circuit);
     trip_and_wait(&circuit).await;
     let probe = admitted(&circuit);
     assert_eq!(poll_ready(&mut service), Poll::Ready(Ok(())));
     assert_eq!(retry_after(service.call(()).await), None);
-    assert_eq!((callee.polls.get(), callee.calls.get()), (0, 0));
+    assert_eq!((upstream.polls.get(), upstream.calls.get()), (0, 0));
     drop(probe);
     assert_eq!(service.ready().await.unwrap().call(()).await, Ok("fine"));
 }
@@ -228,29 +228,29 @@ async fn once_the_wait_is_over_a_busy_inner_service_rejects_one_call_and_is_then
 #[tokio::test(start_paused = true)]
 async fn a_circuit_that_opens_after_poll_ready_rejects_the_call() {
     let circuit = two_strikes().build().unwrap();
-    let (callee, mut service) = guarded(&circuit);
+    let (upstream, mut service) = guarded(&circuit);
     assert_eq!(poll_ready(&mut service), Poll::Ready(Ok(())));
     trip(&circuit);
     assert_eq!(retry_after(service.call(()).await), Some(10 * SECOND));
-    assert_eq!(callee.calls.get(), 0);
+    assert_eq!(upstream.calls.get(), 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_last_readiness_holds_and_not_an_earlier_one() {
     let circuit = two_strikes().build().unwrap();
-    let (callee, mut service) = guarded(&circuit);
+    let (upstream, mut service) = guarded(&circuit);
     circuit.force_open();
     assert_eq!(poll_ready(&mut service), Poll::Ready(Ok(())));
     circuit.reset();
     assert_eq!(poll_ready(&mut service), Poll::Ready(Ok(())));
     assert_eq!(service.call(()).await, Ok("fine"));
-    assert_eq!(callee.calls.get(), 1);
+    assert_eq!(upstream.calls.get(), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_clone_shares_the_circuit_and_not_the_readiness() {
     let circuit = two_strikes().build().unwrap();
-    let (callee, mut service) = guarded(&circuit);
+    let (upstream, mut service) = guarded(&circuit);
     trip(&circuit);
     assert_eq!(poll_ready(&mut service), Poll::Ready(Ok(())));
     let mut clone = service.clone();
@@ -262,14 +262,14 @@ async fn a_clone_shares_the_circuit_and_not_the_readiness() {
 
     assert_eq!(clone.ready().await.unwrap().call(()).await, Ok("fine"));
     assert_eq!(service.call(()).await, Ok("fine"), "the original asks its connection");
-    assert_eq!(callee.calls.get(), 2);
+    assert_eq!(upstream.calls.get(), 2);
 }
 
 #[tokio::test(start_paused = true)]
 async fn all_services_of_a_layer_share_its_circuit() {
     let circuit = two_strikes().build().unwrap();
     let layer = CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly);
-    let failing = || service_fn(|()| ready(Answer::Err(Error::Service("failed"))));
+    let failing = || service_fn(|()| ready(Reply::Err(Error::Service("failed"))));
     for mut service in [layer.layer(failing()), layer.clone().layer(failing())] {
         assert!(service.ready().await.unwrap().call(()).await.unwrap_err().service().is_some());
     }
@@ -280,11 +280,11 @@ async fn all_services_of_a_layer_share_its_circuit() {
 #[tokio::test(start_paused = true)]
 async fn the_default_classifier_counts_timeouts_and_not_what_windbreak_rejects() {
     let circuit = two_strikes().count_window(4).build().unwrap();
-    let hangs = service_fn(|()| std::future::pending::<Answer>());
+    let hangs = service_fn(|()| std::future::pending::<Reply>());
 
     let timeout = TimeoutLayer::new(SECOND).layer(hangs);
-    let answer = CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly).layer(timeout).oneshot(()).await;
-    assert!(answer.unwrap_err().is_timeout());
+    let reply = CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly).layer(timeout).oneshot(()).await;
+    assert!(reply.unwrap_err().is_timeout());
     assert_eq!(circuit.snapshot().tally, tally(1, 1, 0));
 
     let bulkhead = BulkheadLayer::new(1).unwrap();
@@ -296,8 +296,8 @@ async fn the_default_classifier_counts_timeouts_and_not_what_windbreak_rejects()
     let other = two_strikes().build().unwrap();
     other.force_open();
     let nested = CircuitBreakerLayer::new(other, ErrorsOnly).layer(hangs);
-    let answer = CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly).layer(nested).oneshot(()).await;
-    assert!(answer.unwrap_err().is_circuit_open());
+    let reply = CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly).layer(nested).oneshot(()).await;
+    assert!(reply.unwrap_err().is_circuit_open());
 
     assert_eq!(circuit.snapshot().tally, tally(1, 1, 0));
     first.abort();
@@ -324,7 +324,7 @@ async fn a_classifier_of_ones_own_decides() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_time_of_a_call_runs_from_the_call_to_the_answer() {
+async fn the_time_of_a_call_runs_from_the_call_to_the_response() {
     let circuit = two_strikes().slow_calls(SECOND, 1.0).build().unwrap();
     let layer = CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly);
     let mut service = layer.layer(service_fn(|duration: Duration| async move {
@@ -343,9 +343,9 @@ async fn the_time_of_a_call_runs_from_the_call_to_the_answer() {
 #[tokio::test(start_paused = true)]
 async fn the_wrapped_service_can_be_reached() {
     let circuit = two_strikes().build().unwrap();
-    let (callee, mut service) = guarded(&circuit);
+    let (upstream, mut service) = guarded(&circuit);
     assert_eq!(service.circuit().name(), "upstream");
-    assert!(Rc::ptr_eq(&service.get_ref().callee, &callee));
+    assert!(Rc::ptr_eq(&service.get_ref().upstream, &upstream));
     service.get_mut().ready = true;
     assert!(service.into_inner().ready);
 }
