@@ -2,7 +2,6 @@ use std::mem;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use pin_project_lite::pin_project;
 use tokio::task::consume_budget;
@@ -12,7 +11,7 @@ use super::breaker::Breaker;
 use super::permit::Permit;
 use super::ticket::{Refusal, Ticket, UNSEEN};
 use crate::deadline::measure_waits;
-use crate::error::Rejectable;
+use crate::error::{Rejectable, Rejection};
 use crate::rules::{Classify, Verdict};
 use crate::until_body_end::{Hold, Sealed};
 
@@ -91,46 +90,72 @@ impl<F, R> ResponseFuture<F, R> {
         let ((), waited) = measure_waits(|| state.set(State::Cancelled));
         permit.exclude(waited);
     }
-
-    /// Polls the inner future, and passes what it results in to `end`, with its admission.
-    #[inline(always)]
-    fn poll_inner<T, E, H>(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        end: impl FnOnce(&Breaker<R>, Ticket, Option<Instant>, Result<&T, &E>) -> H,
-    ) -> Poll<(Result<T, E>, Option<H>)>
-    where
-        F: Future<Output = Result<T, E>>,
-        E: Rejectable,
-    {
-        match self.project().state.project() {
-            StateProj::Admitted { inner, breaker, ticket, started } => {
-                let in_flight = InFlight { breaker, ticket, started: *started };
-                let (polled, waited) =
-                    if started.is_some() { poll_and_measure(inner, cx) } else { (inner.poll(cx), Duration::ZERO) };
-                mem::forget(in_flight);
-                if let Some(started) = started {
-                    *started = started.checked_add(waited).unwrap_or(*started);
-                }
-                let result = ready!(polled);
-                // Should the rules panic, they say nothing of the upstream: the call is cancelled.
-                let held = end(breaker, *ticket, *started, result.as_ref());
-                *ticket = UNSEEN;
-                Poll::Ready((result, Some(held)))
-            }
-            StateProj::Rejected { breaker, refusal } => {
-                ready!(pin!(consume_budget()).poll(cx));
-                let refusal = refusal.take().expect("polled after it was ready");
-                Poll::Ready((Err(breaker.circuit.shared().rejection(refusal).into()), None))
-            }
-            StateProj::Cancelled => unreachable!("it is being dropped"),
-        }
-    }
 }
 
+/// Polls the inner future of a call. A panic is a failure.
+#[inline(always)]
+fn poll_inner<F: Future, R>(
+    inner: Pin<&mut F>,
+    breaker: &Breaker<R>,
+    ticket: &mut Ticket,
+    started: Option<Instant>,
+    cx: &mut Context<'_>,
+) -> Poll<F::Output> {
+    let in_flight = InFlight { breaker, ticket, started };
+    let polled = inner.poll(cx);
+    mem::forget(in_flight);
+    polled
+}
+
+/// The same for a call that is timed, whose start is moved on by what our own layers made it wait.
+fn poll_timed<F: Future, R>(
+    inner: Pin<&mut F>,
+    breaker: &Breaker<R>,
+    ticket: &mut Ticket,
+    started: &mut Option<Instant>,
+    cx: &mut Context<'_>,
+) -> Poll<F::Output> {
+    let (polled, waited) = measure_waits(|| poll_inner(inner, breaker, ticket, *started, cx));
+    *started = started.map(|started| started.checked_add(waited).unwrap_or(started));
+    polled
+}
+
+/// Records what a call results in.
+#[inline(always)]
+fn record<R, T, E>(breaker: &Breaker<R>, ticket: &mut Ticket, started: Option<Instant>, result: Result<&T, &E>)
+where
+    R: Classify<T, E>,
+{
+    // Should the rules panic, they say nothing of the upstream: the call is cancelled.
+    let verdict = breaker.rules.classify(result);
+    let cause = || Some(breaker.rules.error_type(result));
+    breaker.circuit.shared().record(mem::replace(ticket, UNSEEN), started, verdict, cause);
+}
+
+/// Apart from the rest, so that a call that is not timed has its result in one place.
 #[inline(never)]
-fn poll_and_measure<F: Future>(inner: Pin<&mut F>, cx: &mut Context<'_>) -> (Poll<F::Output>, Duration) {
-    measure_waits(|| inner.poll(cx))
+fn poll_timed_and_record<F, R, T, E>(
+    inner: Pin<&mut F>,
+    breaker: &Breaker<R>,
+    ticket: &mut Ticket,
+    started: &mut Option<Instant>,
+    cx: &mut Context<'_>,
+) -> Poll<F::Output>
+where
+    F: Future<Output = Result<T, E>>,
+    R: Classify<T, E>,
+{
+    let result = ready!(poll_timed(inner, breaker, ticket, started, cx));
+    record(breaker, ticket, *started, result.as_ref());
+    Poll::Ready(result)
+}
+
+/// A rejection, once the task has some of its cooperative budget left for it.
+#[inline(never)]
+fn poll_rejection<R>(breaker: &Breaker<R>, refusal: &mut Option<Refusal>, cx: &mut Context<'_>) -> Poll<Rejection> {
+    ready!(pin!(consume_budget()).poll(cx));
+    let refusal = refusal.take().expect("polled after it was ready");
+    Poll::Ready(breaker.circuit.shared().rejection(refusal))
 }
 
 /// A call whose inner future is polled. Dropped, which only a panic does, it has failed.
@@ -158,12 +183,20 @@ where
 
     #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let polled = self.poll_inner(cx, |breaker, ticket, started, result| {
-            let verdict = breaker.rules.classify(result);
-            let cause = || Some(breaker.rules.error_type(result));
-            breaker.circuit.shared().record(ticket, started, verdict, cause);
-        });
-        polled.map(|(result, _)| result)
+        match self.project().state.project() {
+            StateProj::Admitted { inner, breaker, ticket, started } => {
+                if started.is_some() {
+                    return poll_timed_and_record(inner, breaker, ticket, started, cx);
+                }
+                let result = ready!(poll_inner(inner, breaker, ticket, None, cx));
+                record(breaker, ticket, None, result.as_ref());
+                Poll::Ready(result)
+            }
+            StateProj::Rejected { breaker, refusal } => {
+                Poll::Ready(Err(ready!(poll_rejection(breaker, refusal, cx)).into()))
+            }
+            StateProj::Cancelled => unreachable!("it is being dropped"),
+        }
     }
 }
 
@@ -179,19 +212,26 @@ where
 
     #[inline]
     fn poll_hold(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<(Self::Output, Option<Permit>)> {
-        let polled = self.poll_inner(cx, |breaker, ticket, started, result| {
-            let shared = breaker.circuit.shared();
-            let verdict = breaker.rules.classify(result);
-            if result.is_err() || matches!(verdict, Verdict::Failure(_) | Verdict::Ignored) {
-                // No body can make it any better.
-                let cause = || Some(breaker.rules.error_type(result));
-                shared.record(ticket, started, verdict, cause);
-                return None;
+        match self.project().state.project() {
+            StateProj::Admitted { inner, breaker, ticket, started } => {
+                let result = ready!(poll_timed(inner, breaker, ticket, started, cx));
+                let shared = breaker.circuit.shared();
+                let verdict = breaker.rules.classify(result.as_ref());
+                if result.is_err() || matches!(verdict, Verdict::Failure(_) | Verdict::Ignored) {
+                    // No body can make it any better.
+                    let cause = || Some(breaker.rules.error_type(result.as_ref()));
+                    shared.record(mem::replace(ticket, UNSEEN), *started, verdict, cause);
+                    return Poll::Ready((result, None));
+                }
+                shared.note_head(*ticket);
+                let permit = Permit::new(Arc::clone(shared), mem::replace(ticket, UNSEEN), *started);
+                Poll::Ready((result, Some(permit)))
             }
-            shared.note_head(ticket);
-            Some(Permit::new(Arc::clone(shared), ticket, started))
-        });
-        polled.map(|(result, permit)| (result, permit.flatten()))
+            StateProj::Rejected { breaker, refusal } => {
+                Poll::Ready((Err(ready!(poll_rejection(breaker, refusal, cx)).into()), None))
+            }
+            StateProj::Cancelled => unreachable!("it is being dropped"),
+        }
     }
 }
 

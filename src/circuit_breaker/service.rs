@@ -9,6 +9,7 @@ use super::circuit::Circuit;
 use super::future::ResponseFuture;
 use super::ticket::Refusal;
 use super::wait::Wait;
+use super::word::Readiness;
 use crate::error::Rejectable;
 use crate::macros::service_accessors;
 use crate::rules::{Classify, Verdict};
@@ -58,8 +59,7 @@ impl<S, R> CircuitBreaker<S, R> {
         if self.pending_while_open {
             ready!(self.poll_admission(cx));
         } else {
-            let shared = self.breaker.circuit.shared();
-            self.unasked = shared.rejects(shared.word());
+            self.unasked = self.breaker.circuit.shared().rejects();
         }
         if self.unasked { Poll::Ready(Ok(())) } else { self.poll_inner(cx) }
     }
@@ -148,8 +148,12 @@ where
     #[inline(always)]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.unasked = false;
-        if self.breaker.circuit.shared().word().pass().is_some() {
+        let word = self.breaker.circuit.shared().word();
+        if word.pass().is_some() {
             self.poll_inner(cx)
+        } else if word.readiness() == Readiness::Reject && !self.pending_while_open {
+            self.unasked = true;
+            Poll::Ready(Ok(()))
         } else {
             self.poll_ready_slowly(cx)
         }

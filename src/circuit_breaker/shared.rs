@@ -90,8 +90,8 @@ impl Shared {
 
     /// Whether the inner service is not asked, because the call will be rejected.
     #[cold]
-    pub(super) fn rejects(&self, word: Word) -> bool {
-        match word.readiness() {
+    pub(super) fn rejects(&self) -> bool {
+        match self.word().readiness() {
             Readiness::Ask => false,
             Readiness::Reject => true,
             Readiness::Unknown => self.locked(Machine::refusal).is_some(),

@@ -1,4 +1,4 @@
-//! Requests that never answer: cancelled, timed out from outside, or gone in a panic.
+//! Requests without a response: cancelled, timed out from outside, or gone in a panic.
 
 use std::convert::Infallible;
 use std::future::{Future, Ready, pending};
@@ -12,7 +12,7 @@ use windbreak::{CircuitBreakerLayer, Error, TimeoutLayer};
 
 use super::*;
 
-type Answer = Result<(), Error<Infallible>>;
+type Reply = Result<(), Error<Infallible>>;
 
 #[tokio::test(start_paused = true)]
 async fn a_cancelled_call_counts_for_nothing() {
@@ -89,7 +89,7 @@ async fn the_time_of_ignored_probes_does_not_add_up() {
     let circuit = two_strikes().probe_timeout(5 * SECOND).build().unwrap();
     trip_and_wait(&circuit).await;
     for _ in 0..10 {
-        answer_after(&circuit, 4 * SECOND, Verdict::Ignored).await;
+        call_taking(&circuit, 4 * SECOND, Verdict::Ignored).await;
     }
     assert_eq!((circuit.state(), circuit.snapshot().tally), (State::HalfOpen, tally(0, 0, 0)));
 }
@@ -146,7 +146,7 @@ async fn an_abandoned_call_is_slow_too_if_it_is_that_long() {
 #[tokio::test(start_paused = true)]
 async fn a_response_that_takes_longer_than_that_is_not_abandoned() {
     let circuit = two_strikes().abandoned_after(SECOND).build().unwrap();
-    answer_after(&circuit, 5 * SECOND, Verdict::Success).await;
+    call_taking(&circuit, 5 * SECOND, Verdict::Success).await;
     assert_eq!(circuit.snapshot().tally, tally(1, 0, 0));
 }
 
@@ -172,7 +172,7 @@ async fn hang(circuit: &Circuit) -> Vec<Rejection> {
     let mut service = ServiceBuilder::new()
         .layer(TimeoutLayer::new(3 * SECOND))
         .layer(CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly))
-        .service(service_fn(|()| pending::<Answer>()));
+        .service(service_fn(|()| pending::<Reply>()));
     let mut rejections = Vec::new();
     for _ in 0..5 {
         let error = service.ready().await.expect("ready").call(()).await.expect_err("it hangs");
@@ -198,9 +198,9 @@ async fn a_timeout_outside_the_breaker_is_unseen_if_slow_calls_are_not_judged() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_response_future_dropped_at_any_time_gives_its_place_back() {
+async fn a_response_future_dropped_at_any_time_gives_its_permit_back() {
     let circuit = two_strikes().build().unwrap();
-    let mut service = CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly).layer(service_fn(|()| pending::<Answer>()));
+    let mut service = CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly).layer(service_fn(|()| pending::<Reply>()));
     let mut context = Context::from_waker(Waker::noop());
     trip_and_wait(&circuit).await;
 
@@ -240,7 +240,7 @@ where
 async fn a_panic_of_the_inner_future_is_a_failure() {
     let circuit = two_strikes().build().unwrap();
     let mut service =
-        CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly).layer(service_fn(|()| async { blow_up::<Answer>() }));
+        CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly).layer(service_fn(|()| async { blow_up::<Reply>() }));
     assert!(unwinds(&mut service));
     assert_eq!(circuit.snapshot().tally, tally(1, 1, 0));
     assert!(unwinds(&mut service));
@@ -252,7 +252,7 @@ async fn a_panic_of_the_inner_future_is_a_failure() {
 async fn a_panic_of_the_inner_call_is_a_failure() {
     let circuit = two_strikes().build().unwrap();
     let mut service =
-        CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly).layer(service_fn(|()| blow_up::<Ready<Answer>>()));
+        CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly).layer(service_fn(|()| blow_up::<Ready<Reply>>()));
     assert!(unwinds(&mut service));
     assert_eq!(circuit.snapshot().tally, tally(1, 1, 0));
     assert!(unwinds(&mut service));
@@ -263,9 +263,9 @@ async fn a_panic_of_the_inner_call_is_a_failure() {
 async fn a_panic_of_a_probe_takes_no_place_with_it() {
     let circuit = two_strikes().probes(2).build().unwrap();
     let mut in_the_future =
-        CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly).layer(service_fn(|()| async { blow_up::<Answer>() }));
+        CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly).layer(service_fn(|()| async { blow_up::<Reply>() }));
     let mut in_the_call =
-        CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly).layer(service_fn(|()| blow_up::<Ready<Answer>>()));
+        CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly).layer(service_fn(|()| blow_up::<Ready<Reply>>()));
     trip_and_wait(&circuit).await;
     assert!(unwinds(&mut in_the_future));
     assert_eq!(circuit.snapshot().tally, tally(1, 1, 0));
@@ -278,11 +278,11 @@ async fn a_panic_of_a_probe_takes_no_place_with_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_of_a_late_answer_is_dropped_like_any_other() {
+async fn a_panic_of_a_late_result_is_dropped_like_any_other() {
     let circuit = two_strikes().build().unwrap();
     let mut service = CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly).layer(service_fn(|()| async {
         tokio::task::yield_now().await;
-        blow_up::<Answer>()
+        blow_up::<Reply>()
     }));
     let mut response = pin!(service.ready().await.unwrap().call(()));
     let mut context = Context::from_waker(Waker::noop());
@@ -297,7 +297,7 @@ async fn a_panic_of_the_classifier_gives_the_place_back() {
     let circuit = two_strikes().build().unwrap();
     let layer =
         CircuitBreakerLayer::new(circuit.clone(), rules_fn(|_: Result<&(), &Error<Infallible>>| blow_up::<Verdict>()));
-    let mut service = layer.layer(service_fn(|()| async { Answer::Ok(()) }));
+    let mut service = layer.layer(service_fn(|()| async { Reply::Ok(()) }));
     trip_and_wait(&circuit).await;
     for _ in 0..3 {
         assert!(unwinds(&mut service));
@@ -308,10 +308,10 @@ async fn a_panic_of_the_classifier_gives_the_place_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_settles_the_call_and_dropping_the_future_later_adds_nothing() {
+async fn a_result_ends_the_call_and_dropping_the_future_later_adds_nothing() {
     let circuit = two_strikes().slow_calls(SECOND, 1.0).build().unwrap();
     let mut service =
-        CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly).layer(service_fn(|()| async { Answer::Ok(()) }));
+        CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly).layer(service_fn(|()| async { Reply::Ok(()) }));
     {
         let mut response = pin!(service.ready().await.unwrap().call(()));
         let mut context = Context::from_waker(Waker::noop());

@@ -68,8 +68,8 @@ async fn a_success_that_opens_it_names_the_failure_before() {
 #[tokio::test(start_paused = true)]
 async fn slow_calls_and_probes_have_words_of_their_own() {
     let circuit = two_strikes().slow_calls(SECOND, 1.0).probe_timeout(3 * SECOND).build().unwrap();
-    answer_after(&circuit, 2 * SECOND, Verdict::Success).await;
-    answer_after(&circuit, 2 * SECOND, Verdict::Success).await;
+    call_taking(&circuit, 2 * SECOND, Verdict::Success).await;
+    call_taking(&circuit, 2 * SECOND, Verdict::Success).await;
     assert_eq!(cause(&circuit).as_deref(), Some("slow"));
 
     advance(10 * SECOND).await;
@@ -88,5 +88,14 @@ async fn a_switch_is_no_failure() {
     circuit.reset();
     admitted(&circuit).record_failure("500");
     circuit.force_open();
+    assert_eq!(cause(&circuit), None);
+
+    // Nor is what failed before a switch what failed after it.
+    let circuit =
+        Circuit::builder("upstream").count_window(2).minimum_calls(1).slow_calls(SECOND, 1.0).build().unwrap();
+    circuit.observe_only();
+    admitted(&circuit).record_failure("500");
+    circuit.reset();
+    admitted(&circuit).record(failure());
     assert_eq!(cause(&circuit), None);
 }

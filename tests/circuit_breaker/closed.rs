@@ -126,9 +126,9 @@ async fn time_passing_alone_never_opens_it() {
 #[tokio::test(start_paused = true)]
 async fn slow_is_longer_than_the_threshold_and_not_as_long() {
     let circuit = Circuit::builder("upstream").slow_calls(2 * SECOND, 1.0).build().unwrap();
-    answer_after(&circuit, 2 * SECOND, Verdict::Success).await;
+    call_taking(&circuit, 2 * SECOND, Verdict::Success).await;
     assert_eq!(circuit.snapshot().tally, tally(1, 0, 0));
-    answer_after(&circuit, 2 * SECOND + NANOSECOND, Verdict::Success).await;
+    call_taking(&circuit, 2 * SECOND + NANOSECOND, Verdict::Success).await;
     assert_eq!(circuit.snapshot().tally, tally(2, 0, 1));
 }
 
@@ -136,12 +136,12 @@ async fn slow_is_longer_than_the_threshold_and_not_as_long() {
 async fn slow_successes_alone_open_it_at_their_own_ratio() {
     let circuit =
         Circuit::builder("upstream").failure_ratio(1.0).minimum_calls(4).slow_calls(SECOND, 0.75).build().unwrap();
-    answer_after(&circuit, SECOND, Verdict::Success).await;
+    call_taking(&circuit, SECOND, Verdict::Success).await;
     for _ in 0..2 {
-        answer_after(&circuit, 2 * SECOND, Verdict::Success).await;
+        call_taking(&circuit, 2 * SECOND, Verdict::Success).await;
     }
     assert_eq!(circuit.state(), State::Closed);
-    answer_after(&circuit, 2 * SECOND, Verdict::Declined).await;
+    call_taking(&circuit, 2 * SECOND, Verdict::Declined).await;
     assert_eq!(circuit.state(), State::Open);
     assert_eq!(circuit.snapshot().tally, tally(4, 0, 3));
 }
@@ -151,8 +151,8 @@ async fn slow_calls_below_their_ratio_do_not_open_it() {
     let circuit =
         Circuit::builder("upstream").failure_ratio(0.5).minimum_calls(4).slow_calls(SECOND, 0.75).build().unwrap();
     for _ in 0..2 {
-        answer_after(&circuit, SECOND, Verdict::Success).await;
-        answer_after(&circuit, 2 * SECOND, Verdict::Success).await;
+        call_taking(&circuit, SECOND, Verdict::Success).await;
+        call_taking(&circuit, 2 * SECOND, Verdict::Success).await;
     }
     assert_eq!(circuit.snapshot().tally, tally(4, 0, 2));
     assert_eq!(circuit.state(), State::Closed, "slow is not failed: half of them would be too many failures");
@@ -162,7 +162,7 @@ async fn slow_calls_below_their_ratio_do_not_open_it() {
 async fn a_slow_failure_counts_in_both_ratios() {
     let circuit =
         Circuit::builder("upstream").failure_ratio(0.5).minimum_calls(4).slow_calls(SECOND, 0.5).build().unwrap();
-    answer_after(&circuit, 2 * SECOND, failure()).await;
+    call_taking(&circuit, 2 * SECOND, failure()).await;
     let tally = circuit.snapshot().tally;
     assert_eq!(tally, super::tally(1, 1, 1));
     assert_eq!((tally.failure_ratio(), tally.slow_ratio()), (Some(1.0), Some(1.0)));
@@ -170,7 +170,7 @@ async fn a_slow_failure_counts_in_both_ratios() {
     // Neither ratio adds the other's calls to its own.
     succeed(&circuit);
     succeed(&circuit);
-    answer_after(&circuit, SECOND, Verdict::Success).await;
+    call_taking(&circuit, SECOND, Verdict::Success).await;
     assert_eq!(circuit.snapshot().tally, super::tally(4, 1, 1));
     assert_eq!(circuit.state(), State::Closed);
 }
@@ -178,7 +178,7 @@ async fn a_slow_failure_counts_in_both_ratios() {
 #[tokio::test(start_paused = true)]
 async fn no_call_is_slow_unless_slow_calls_are_judged() {
     let circuit = two_strikes().build().unwrap();
-    answer_after(&circuit, 1_000 * SECOND, Verdict::Success).await;
+    call_taking(&circuit, 1_000 * SECOND, Verdict::Success).await;
     assert_eq!(circuit.snapshot().tally, tally(1, 0, 0));
 }
 
@@ -209,7 +209,7 @@ async fn ignored_is_not_recorded_however_long_it_took() {
     let circuit = two_strikes().slow_calls(SECOND, 1.0).build().unwrap();
     fail(&circuit);
     for _ in 0..5 {
-        answer_after(&circuit, 2 * SECOND, Verdict::Ignored).await;
+        call_taking(&circuit, 2 * SECOND, Verdict::Ignored).await;
     }
     assert_eq!(circuit.snapshot().tally, tally(1, 1, 0));
 }

@@ -17,7 +17,7 @@
 //!
 //! Three more lie in how the steps are done here. At exactly the end of a wait they reject and we admit, as
 //! `retry_after` promised: `to_half_open` goes there, to the nanosecond. Half-open begins with a request: that of
-//! `to_half_open` is cancelled. They count answers of an earlier time; here `to_open` leaves such calls behind, and
+//! `to_half_open` is cancelled. They count results of an earlier time; here `to_open` leaves such calls behind, and
 //! that they are dropped shows in the places that are then free. A call of so long really takes so long, so moments
 //! shift; the time between steps does not. Changes of the wall clock have no step: there is none in here.
 
@@ -78,7 +78,7 @@ const OURS: [Ours; 12] = [
     ours("A05", 3, OpenShowsItsCalls, State::Open, 5, 5).rejecting(),
     ours("A08", 0, OpenShowsItsCalls, State::Open, 5, 5),
     ours("A08", 3, OpenShowsItsCalls, State::Open, 5, 5).rejecting(),
-    // Two failures of four probes are half of them. The other two are not sent, and have no answer.
+    // Two failures of four probes are half of them. The other two are not sent.
     ours("A09", 6, DecidesEarly, State::Open, 2, 2).rejecting(),
     ours("A09", 8, DecidesEarly, State::Open, 2, 2).rejecting(),
     ours("A09", 9, DecidesEarly, State::Open, 2, 2),
@@ -220,7 +220,7 @@ fn check_rate(at: &str, expected: &Value, ratio: Option<f64>, met: &mut Met) {
 
 struct Breaker {
     circuit: Circuit,
-    /// Admitted and not yet answered; answers come in the same order.
+    /// Admitted and not yet ended; they end in the same order.
     held: VecDeque<Permit>,
     /// Since the last change of state, as they count.
     rejected: u64,
@@ -249,8 +249,8 @@ impl Breaker {
         admitted
     }
 
-    /// An answer to the oldest request, or to a new one if there is none.
-    async fn answer(&mut self, verdict: Verdict, after: Duration) {
+    /// The result of the oldest request, or of a new one if there is none.
+    async fn end(&mut self, verdict: Verdict, after: Duration) {
         let permit = self.held.pop_front().or_else(|| self.circuit.acquire().ok());
         advance(after).await;
         if let Some(permit) = permit {
@@ -260,7 +260,7 @@ impl Breaker {
 
     async fn trip(&mut self) {
         while self.circuit.state() != State::Open {
-            self.answer(Verdict::Failure(Failure::new(Effect::Unknown)), Duration::ZERO).await;
+            self.end(Verdict::Failure(Failure::new(Effect::Unknown)), Duration::ZERO).await;
         }
         self.held.clear();
     }
@@ -277,7 +277,7 @@ impl Breaker {
     async fn take(&mut self, op: &str, args: &[Value]) -> Option<bool> {
         match op {
             "try_acquire" | "acquire" => return Some(self.try_acquire()),
-            "success" | "error" => self.answer(verdict_of(op, args), millis(&args[0])).await,
+            "success" | "error" => self.end(verdict_of(op, args), millis(&args[0])).await,
             "advance" => advance(millis(&args[0])).await,
             "to_open" => self.trip().await,
             "to_half_open" => self.wait_for_half_open().await,
@@ -339,7 +339,7 @@ impl Breaker {
                 while self.try_acquire() {}
                 assert_eq!(self.held.len(), 4, "all places are there");
                 advance(Duration::from_secs(1)).await;
-                assert_eq!(self.circuit.state(), State::HalfOpen, "the probes may still answer");
+                assert_eq!(self.circuit.state(), State::HalfOpen, "the probes are still in time");
                 advance(NANOSECOND).await;
                 let left = Duration::from_secs(5).saturating_sub(NANOSECOND);
                 assert_eq!(self.wait_left(), Some(left), "open again, as the next request finds");

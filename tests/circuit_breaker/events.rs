@@ -1,10 +1,8 @@
 //! The `tracing` events of a circuit.
-//!
-//! In a program of their own, where every test listens: `tracing` asks whether anyone wants an event when it is first
-//! met, and a test beside these that does not listen would at times be the one to answer.
 
+use std::cell::RefCell;
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock, mpsc};
+use std::sync::{Arc, Mutex, Once, OnceLock, mpsc};
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata, Subscriber, span};
@@ -45,12 +43,8 @@ impl Visit for Reader<'_> {
     }
 }
 
-impl Subscriber for Listener {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target().starts_with("windbreak")
-    }
-
-    fn event(&self, event: &Event<'_>) {
+impl Listener {
+    fn hear(&self, event: &Event<'_>) {
         let mut fields = Fields::new();
         event.record(&mut Reader(&mut fields));
         let opens = fields.contains(&("to", "open".to_owned()));
@@ -64,6 +58,31 @@ impl Subscriber for Listener {
             self.seen.lock().expect("no event panics").push(state);
         }
     }
+}
+
+type Hears = Box<dyn Fn(&Event<'_>)>;
+
+thread_local! {
+    /// What the test on this thread does with events.
+    static HEARS: RefCell<Option<Hears>> = const { RefCell::new(None) };
+}
+
+/// For all tests of the program, from the first that listens on: `tracing` remembers whether anybody wants an event, and
+/// subscribers that come and go beside one another can miss some.
+struct ToThisThread;
+
+impl Subscriber for ToThisThread {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().starts_with("windbreak")
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        HEARS.with_borrow(|hears| {
+            if let Some(hear) = hears {
+                hear(event);
+            }
+        });
+    }
 
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
         span::Id::from_u64(1)
@@ -75,10 +94,26 @@ impl Subscriber for Listener {
     fn exit(&self, _: &span::Id) {}
 }
 
-fn listen() -> (Listener, tracing::subscriber::DefaultGuard) {
+/// Listens no longer once it is dropped.
+struct Listening;
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        HEARS.take();
+    }
+}
+
+fn hear_with(hears: impl Fn(&Event<'_>) + 'static) -> Listening {
+    static SUBSCRIBED: Once = Once::new();
+    SUBSCRIBED.call_once(|| tracing::subscriber::set_global_default(ToThisThread).expect("nobody else subscribes"));
+    HEARS.set(Some(Box::new(hears)));
+    Listening
+}
+
+fn listen() -> (Listener, Listening) {
     let listener = Listener::default();
-    let guard = tracing::subscriber::set_default(listener.clone());
-    (listener, guard)
+    let hears = listener.clone();
+    (listener, hear_with(move |event| hears.hear(event)))
 }
 
 /// An event, written down field by field; the ratios are of no calls if `calls` is 0.
@@ -210,35 +245,12 @@ async fn a_listener_may_look_at_the_circuit_while_it_is_told() {
     );
 }
 
-/// Panics at every event.
-struct Panics;
-
-impl Subscriber for Panics {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
-    }
-
-    fn event(&self, _: &Event<'_>) {
-        std::panic::resume_unwind(Box::new("the listener"))
-    }
-
-    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
-        span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
-    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-    fn enter(&self, _: &span::Id) {}
-    fn exit(&self, _: &span::Id) {}
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_listener_that_panics_leaves_nobody_with_the_old_state() {
     let circuit = two_strikes().build().unwrap();
     let mut states = circuit.subscribe();
-    let switch = std::panic::AssertUnwindSafe(|| {
-        tracing::subscriber::with_default(Panics, || circuit.force_open());
-    });
+    let _guard = hear_with(|_| std::panic::resume_unwind(Box::new("the listener")));
+    let switch = std::panic::AssertUnwindSafe(|| circuit.force_open());
     assert!(std::panic::catch_unwind(switch).is_err());
     assert_eq!((circuit.state(), states.state()), (State::ForcedOpen, State::ForcedOpen));
     assert_eq!(states.changed().await, Some(State::ForcedOpen));

@@ -45,7 +45,7 @@ async fn the_rejection_of_one_probe_too_many_knows_no_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answered_probe_makes_no_room_for_another() {
+async fn a_probe_that_has_ended_makes_no_room_for_another() {
     let (circuit, probe) = half_open(two_strikes().failure_ratio(0.5).probes(3)).await;
     let second = admitted(&circuit);
     probe.record(Verdict::Success);
@@ -118,7 +118,7 @@ async fn it_does_not_close_while_the_missing_probes_can_still_be_too_slow() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_ignored_probe_gives_its_place_back() {
+async fn an_ignored_probe_gives_its_permit_back() {
     let (circuit, mut probe) = half_open(two_strikes()).await;
     for _ in 0..10 {
         assert_eq!(rejected(&circuit), None);
@@ -131,7 +131,7 @@ async fn an_ignored_probe_gives_its_place_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn dropped_probe_gives_its_place_back() {
+async fn dropped_probe_gives_its_permit_back() {
     let (circuit, mut probe) = half_open(two_strikes()).await;
     for _ in 0..10 {
         assert_eq!(rejected(&circuit), None);
@@ -144,7 +144,7 @@ async fn dropped_probe_gives_its_place_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_probe_may_answer_up_to_its_timeout_and_no_later() {
+async fn a_probe_may_take_up_to_its_timeout_and_no_later() {
     for (late, state) in [(Duration::ZERO, State::Closed), (NANOSECOND, State::Open)] {
         let (circuit, probe) = half_open(two_strikes().probe_timeout(3 * SECOND)).await;
         advance(3 * SECOND + late).await;
@@ -160,7 +160,7 @@ async fn half_open_ends_by_itself_when_its_probes_hang() {
     let (circuit, first) = half_open(builder).await;
     let second = admitted(&circuit);
     advance(3 * SECOND).await;
-    assert_eq!(rejected(&circuit), None, "they may still answer");
+    assert_eq!(rejected(&circuit), None, "they are still in time");
     advance(NANOSECOND).await;
     assert_eq!(rejected(&circuit), Some((20 * SECOND).saturating_sub(NANOSECOND)), "open again, for longer");
     assert_eq!(circuit.snapshot().tally, tally(2, 2, 0));
@@ -169,7 +169,7 @@ async fn half_open_ends_by_itself_when_its_probes_hang() {
     let third = admitted(&circuit);
     for hung in [first, second] {
         hung.record(failure());
-        assert_eq!(circuit.snapshot().tally, tally(0, 0, 0), "they answer for nobody any more");
+        assert_eq!(circuit.snapshot().tally, tally(0, 0, 0), "they count no more");
     }
     third.record(Verdict::Success);
     succeed(&circuit);
@@ -254,7 +254,7 @@ async fn once_closed_it_starts_with_an_empty_window() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_snapshot_shows_the_probes_that_have_answered() {
+async fn a_snapshot_shows_the_probes_that_have_ended() {
     let (circuit, probe) = half_open(two_strikes().probes(3)).await;
     let out = admitted(&circuit);
     assert_eq!(circuit.snapshot().tally, tally(0, 0, 0));

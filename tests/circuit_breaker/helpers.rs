@@ -38,7 +38,7 @@ pub(crate) fn fail(circuit: &Circuit) {
 }
 
 /// One call that takes so long.
-pub(crate) async fn answer_after(circuit: &Circuit, duration: Duration, verdict: Verdict) {
+pub(crate) async fn call_taking(circuit: &Circuit, duration: Duration, verdict: Verdict) {
     let permit = admitted(circuit);
     advance(duration).await;
     permit.record(verdict);

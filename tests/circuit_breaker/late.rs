@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn answers_of_the_closed_circuit_do_not_answer_for_its_probes() {
+async fn results_of_the_closed_circuit_do_not_count_for_its_probes() {
     let circuit = two_strikes().slow_calls(SECOND, 1.0).build().unwrap();
     let mut late: Vec<_> = (0..4).map(|_| admitted(&circuit)).collect();
     trip_and_wait(&circuit).await;
@@ -24,7 +24,7 @@ async fn answers_of_the_closed_circuit_do_not_answer_for_its_probes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn answers_that_come_while_it_is_open_change_nothing() {
+async fn results_that_come_while_it_is_open_change_nothing() {
     let circuit = two_strikes().build().unwrap();
     let late = [admitted(&circuit), admitted(&circuit), admitted(&circuit)];
     trip(&circuit);
@@ -37,7 +37,7 @@ async fn answers_that_come_while_it_is_open_change_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn answers_that_come_once_it_is_closed_again_are_dropped() {
+async fn results_that_come_once_it_is_closed_again_are_dropped() {
     let circuit = two_strikes().build().unwrap();
     let late = [admitted(&circuit), admitted(&circuit), admitted(&circuit)];
     trip_and_wait(&circuit).await;
@@ -50,7 +50,7 @@ async fn answers_that_come_once_it_is_closed_again_are_dropped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_probe_does_not_answer_for_the_probes_of_a_later_time() {
+async fn a_probe_does_not_count_for_the_probes_of_a_later_time() {
     let circuit = two_strikes().failure_ratio(0.5).probes(2).build().unwrap();
     trip_and_wait(&circuit).await;
     let late = admitted(&circuit);
@@ -79,7 +79,7 @@ async fn probes_that_were_not_waited_for_are_dropped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn reset_makes_every_answer_a_late_one() {
+async fn reset_makes_every_result_a_late_one() {
     let circuit = two_strikes().slow_calls(SECOND, 1.0).build().unwrap();
     let [success, failed, cancelled] = [admitted(&circuit), admitted(&circuit), admitted(&circuit)];
     circuit.reset();
@@ -92,7 +92,7 @@ async fn reset_makes_every_answer_a_late_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_full_window_of_successes_takes_no_answer_of_an_earlier_time() {
+async fn a_full_window_of_successes_takes_no_result_of_an_earlier_time() {
     let circuit = two_strikes().build().unwrap();
     let late = admitted(&circuit);
     circuit.reset();
@@ -116,7 +116,7 @@ async fn what_was_admitted_unseen_stays_unseen() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_switch_lets_an_earlier_answer_through() {
+async fn no_switch_lets_an_earlier_result_through() {
     let switches: [fn(&Circuit); 6] = [
         Circuit::force_open,
         Circuit::force_closed,

@@ -61,7 +61,7 @@ async fn the_wait_runs_from_the_outcome_that_opened_it() {
     // Slow calls are judged, so that the moment at which the call began is there to be mistaken for it.
     let circuit = two_strikes().slow_calls(60 * SECOND, 1.0).build().unwrap();
     fail(&circuit);
-    answer_after(&circuit, 7 * SECOND, failure()).await;
+    call_taking(&circuit, 7 * SECOND, failure()).await;
     assert_eq!(rejected(&circuit), Some(10 * SECOND));
 }
 

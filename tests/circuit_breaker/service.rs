@@ -13,7 +13,7 @@ use windbreak::{CircuitBreakerLayer, Error, TimeoutLayer};
 
 use super::*;
 
-type Answer = Result<&'static str, Error<&'static str>>;
+type Reply = Result<&'static str, Error<&'static str>>;
 
 /// What the upstream saw, and what it does next.
 #[derive(Default)]
@@ -40,7 +40,7 @@ impl Clone for Connection {
 impl Service<()> for Connection {
     type Response = &'static str;
     type Error = Error<&'static str>;
-    type Future = Ready<Answer>;
+    type Future = Ready<Reply>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.upstream.polls.set(self.upstream.polls.get() + 1);
@@ -68,14 +68,14 @@ fn poll_ready(service: &mut CircuitBreaker<Connection, ErrorsOnly>) -> Poll<Resu
     service.poll_ready(&mut Context::from_waker(Waker::noop()))
 }
 
-fn retry_after(answer: Answer) -> Option<Duration> {
-    let error = answer.expect_err("rejected");
+fn retry_after(reply: Reply) -> Option<Duration> {
+    let error = reply.expect_err("rejected");
     assert!(error.is_circuit_open(), "{error:?}");
     error.retry_after()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_closed_circuit_passes_readiness_calls_and_answers() {
+async fn a_closed_circuit_passes_readiness_calls_and_results() {
     let circuit = two_strikes().build().unwrap();
     let (upstream, mut service) = guarded(&circuit);
     upstream.busy.set(true);
@@ -112,7 +112,7 @@ async fn an_inner_service_that_fails_to_get_ready_is_a_call_that_failed() {
 #[tokio::test(start_paused = true)]
 async fn a_poll_ready_that_the_rules_ignore_counts_for_nothing() {
     let circuit = two_strikes().build().unwrap();
-    let full = tower::service_fn(|()| ready(Answer::Ok("fine")));
+    let full = tower::service_fn(|()| ready(Reply::Ok("fine")));
     let inner = CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly).layer(Rejects(full));
     assert!(inner.oneshot(()).await.unwrap_err().is_bulkhead_full());
     assert_eq!(circuit.snapshot().tally, tally(0, 0, 0));
@@ -269,7 +269,7 @@ async fn a_clone_shares_the_circuit_and_not_the_readiness() {
 async fn all_services_of_a_layer_share_its_circuit() {
     let circuit = two_strikes().build().unwrap();
     let layer = CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly);
-    let failing = || service_fn(|()| ready(Answer::Err(Error::Service("failed"))));
+    let failing = || service_fn(|()| ready(Reply::Err(Error::Service("failed"))));
     for mut service in [layer.layer(failing()), layer.clone().layer(failing())] {
         assert!(service.ready().await.unwrap().call(()).await.unwrap_err().service().is_some());
     }
@@ -280,11 +280,11 @@ async fn all_services_of_a_layer_share_its_circuit() {
 #[tokio::test(start_paused = true)]
 async fn the_default_classifier_counts_timeouts_and_not_what_windbreak_rejects() {
     let circuit = two_strikes().count_window(4).build().unwrap();
-    let hangs = service_fn(|()| std::future::pending::<Answer>());
+    let hangs = service_fn(|()| std::future::pending::<Reply>());
 
     let timeout = TimeoutLayer::new(SECOND).layer(hangs);
-    let answer = CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly).layer(timeout).oneshot(()).await;
-    assert!(answer.unwrap_err().is_timeout());
+    let reply = CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly).layer(timeout).oneshot(()).await;
+    assert!(reply.unwrap_err().is_timeout());
     assert_eq!(circuit.snapshot().tally, tally(1, 1, 0));
 
     let bulkhead = BulkheadLayer::new(1).unwrap();
@@ -296,8 +296,8 @@ async fn the_default_classifier_counts_timeouts_and_not_what_windbreak_rejects()
     let other = two_strikes().build().unwrap();
     other.force_open();
     let nested = CircuitBreakerLayer::new(other, ErrorsOnly).layer(hangs);
-    let answer = CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly).layer(nested).oneshot(()).await;
-    assert!(answer.unwrap_err().is_circuit_open());
+    let reply = CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly).layer(nested).oneshot(()).await;
+    assert!(reply.unwrap_err().is_circuit_open());
 
     assert_eq!(circuit.snapshot().tally, tally(1, 1, 0));
     first.abort();
@@ -324,7 +324,7 @@ async fn a_classifier_of_ones_own_decides() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_time_of_a_call_runs_from_the_call_to_the_answer() {
+async fn the_time_of_a_call_runs_from_the_call_to_the_response() {
     let circuit = two_strikes().slow_calls(SECOND, 1.0).build().unwrap();
     let layer = CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly);
     let mut service = layer.layer(service_fn(|duration: Duration| async move {

@@ -8,7 +8,7 @@ async fn a_sibling_has_the_same_settings_and_its_own_calls() {
     fail(&circuit);
     let sibling = circuit.sibling("other");
     assert_eq!((sibling.name(), sibling.state(), sibling.snapshot().tally), ("other", State::Closed, tally(0, 0, 0)));
-    answer_after(&sibling, 2 * SECOND, Verdict::Success).await;
+    call_taking(&sibling, 2 * SECOND, Verdict::Success).await;
     assert_eq!(sibling.snapshot().tally, tally(1, 0, 1));
     fail(&sibling);
     fail(&sibling);

@@ -75,10 +75,10 @@ async fn once_the_ratio_is_no_longer_reached_the_span_begins_anew() {
 async fn a_slow_call_may_end_the_span() {
     let circuit = spanning().slow_calls(SECOND, 0.5).build().unwrap();
     for _ in 0..5 {
-        answer_after(&circuit, 2 * SECOND, Verdict::Success).await;
+        call_taking(&circuit, 2 * SECOND, Verdict::Success).await;
     }
     assert_eq!(circuit.state(), State::Closed);
-    answer_after(&circuit, 2 * SECOND, Verdict::Success).await;
+    call_taking(&circuit, 2 * SECOND, Verdict::Success).await;
     assert_eq!(circuit.state(), State::Open);
 }
 

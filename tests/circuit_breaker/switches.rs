@@ -43,7 +43,7 @@ async fn forced_closed_passes_everything_and_records_nothing() {
     for circuit in one_in_each_state(two_strikes().slow_calls(SECOND, 1.0)).await {
         circuit.force_closed();
         for _ in 0..10 {
-            answer_after(&circuit, 2 * SECOND, failure()).await;
+            call_taking(&circuit, 2 * SECOND, failure()).await;
         }
         let cancelled = admitted(&circuit);
         advance(2 * SECOND).await;

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::future::pending;
 use std::pin::pin;
 use std::task::Waker;
+use std::time::Duration;
 
 use tokio::time::advance;
 use tower::{Layer, Service, service_fn};
