@@ -27,7 +27,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{} after {} calls", response.status(), CALLS.load(Ordering::Relaxed));
     assert_eq!((response.status(), CALLS.load(Ordering::Relaxed)), (StatusCode::OK, 3));
 
-    // Nobody listens any more. The circuit opens when 18 of the last 20 attempts have failed.
+    // Nobody listens any more. The circuit opens when nothing has succeeded for a while.
     server.abort();
     let _ = server.await;
     let error = loop {

@@ -27,6 +27,8 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(300);
 pub(crate) const BULKHEAD: usize = 16;
 /// Bridges a burst. In a longer wait the caller is better served by the fallback.
 const BULKHEAD_WAIT: Duration = Duration::from_millis(50);
+/// Half a second of traffic: an outage is noticed within that, and a few unlucky calls are no outage.
+const WINDOW: usize = 100;
 /// While half of the responses are good, retries turn that into seven in eight: the server is still worth asking.
 const FAILURE_RATIO: f64 = 0.75;
 /// Where the pauses between attempts start; the naive retry has the same ones.
@@ -52,7 +54,7 @@ pub(crate) fn sheltered(
         .total_timeout(TOTAL_TIMEOUT)
         .attempt_timeout(ATTEMPT_TIMEOUT)
         .retry(|retry| retry.backoff(PAUSES).seed(seed))
-        .circuit(|circuit| circuit.failure_ratio(FAILURE_RATIO))
+        .circuit(|circuit| circuit.count_window(WINDOW).failure_ratio(FAILURE_RATIO).minimum_span(Duration::ZERO))
         .with_bulkhead(BulkheadLayer::new(BULKHEAD)?.max_wait(BULKHEAD_WAIT))
         .build()?;
     let circuit = stack.circuit().expect("it was not left out").clone();
