@@ -67,11 +67,11 @@ impl<S: Clone, K, L: Layer<S>, F, M> Clone for PerKey<S, K, L, F, M> {
 
 impl<S, K, L, F, M, R> Service<R> for PerKey<S, K, L, F, M>
 where
-    S: Service<R> + Clone,
+    S: Clone,
     K: Hash + Eq,
     L: Layer<S>,
     L::Service: Service<R> + Clone,
-    <L::Service as Service<R>>::Error: From<S::Error> + Rejectable,
+    <L::Service as Service<R>>::Error: Rejectable,
     F: Fn(&R) -> K,
     M: Fn(&K) -> L,
 {
@@ -79,15 +79,13 @@ where
     type Error = <L::Service as Service<R>>::Error;
     type Future = ResponseFuture<K, L, L::Service, R>;
 
-    /// Ready when the inner service is. Which layer a request meets is known only when it is called; the response
-    /// future waits until the service of that key is ready too.
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.inner.poll_ready(cx).map_err(Into::into)
+    /// Ready at once: which layer a request meets is known only when it is called. The response future waits until the
+    /// service of its key is ready.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: R) -> Self::Future {
-        // What was polled ready is not what is called, so what it reserved is given back.
-        self.inner = self.inner.clone();
         let key = self.layer.key_of(&request);
         if self.recent.is_time_to_look_around() {
             self.layer.look_around();

@@ -18,6 +18,10 @@ impl<R> RetryLayer<R> {
         Self { config: Arc::new(Config { policy, rules }) }
     }
 
+    pub(crate) fn rules(&self) -> &R {
+        &self.config.rules
+    }
+
     /// The policy.
     #[must_use]
     pub fn policy(&self) -> &RetryPolicy {

@@ -91,6 +91,29 @@ impl<R, B> Stack<R, B> {
     }
 }
 
+impl<R: Clone, B: Clone> Stack<R, B> {
+    /// Another stack of the same numbers, with a circuit of this name, permits and a budget of its own: one for each host,
+    /// for example.
+    #[must_use]
+    pub fn sibling(&self, name: impl Into<Arc<str>>) -> Self {
+        let Parts { total, retry, breaker, bulkhead, attempt, has_circuit, has_bulkhead } = &*self.parts;
+        let circuit = breaker.circuit().sibling(name);
+        if !has_circuit {
+            circuit.force_closed();
+        }
+        let parts = Parts {
+            total: *total,
+            retry: RetryLayer::new(retry.policy().sibling(), retry.rules().clone()),
+            breaker: CircuitBreakerLayer::new(circuit, retry.rules().clone()),
+            bulkhead: bulkhead.sibling(),
+            attempt: *attempt,
+            has_circuit: *has_circuit,
+            has_bulkhead: *has_bulkhead,
+        };
+        Self::of(parts, self.body.clone())
+    }
+}
+
 impl<R, B: Clone> Clone for Stack<R, B> {
     fn clone(&self) -> Self {
         Self { parts: Arc::clone(&self.parts), body: self.body.clone() }

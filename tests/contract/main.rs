@@ -42,7 +42,6 @@ contract! {
         rate_limit,
         rate_limit_with_a_queue,
         adaptive_bulkhead,
-        per_key,
         all_five,
     ]
     rules: [
@@ -50,6 +49,21 @@ contract! {
         poll_ready_may_be_repeated,
         who_waits_for_readiness_is_woken,
         an_error_of_readiness_is_passed_on,
+        who_polled_the_response_last_is_woken,
+        a_finished_future_that_is_still_there_keeps_nobody_out,
+        a_future_dropped_before_its_first_poll_gives_everything_back,
+        a_future_dropped_while_the_upstream_works_gives_everything_back,
+        a_service_that_is_ready_and_never_called_holds_nothing,
+        a_panic_in_call_gives_everything_back,
+        a_panic_while_polled_gives_everything_back,
+    ]
+}
+
+// It is ready at once: which service a request meets is known only when it is called.
+contract! {
+    subjects: [per_key,]
+    rules: [
+        the_instance_that_was_polled_ready_is_called,
         who_polled_the_response_last_is_woken,
         a_finished_future_that_is_still_there_keeps_nobody_out,
         a_future_dropped_before_its_first_poll_gives_everything_back,
