@@ -34,7 +34,9 @@ impl Causes {
     /// Keeps what failed in this step. What opened the circuit is kept until it has closed, or was switched.
     pub(super) fn note(&self, step: &Step) {
         if let Some(failed) = &step.failed {
-            self.last.store(failed.as_deref().map_or(NONE, |word| self.number_of(word)), Ordering::Relaxed);
+            // Rules that have no word for it say `_OTHER`, which says nothing.
+            let word = failed.as_deref().filter(|word| *word != "_OTHER");
+            self.last.store(word.map_or(NONE, |word| self.number_of(word)), Ordering::Relaxed);
         }
         for transition in &step.transitions {
             match transition.to {
@@ -72,6 +74,13 @@ mod tests {
         let transition = Transition { from, to, tally: Tally::default(), is_forced: false };
         let failed = failed.map(|failed| Some(failed.to_owned().into()));
         Step { transitions: vec![transition], failed, ..Step::at(Now::default()) }
+    }
+
+    #[test]
+    fn what_has_no_word_is_no_cause() {
+        let causes = Causes::default();
+        causes.note(&step(Some("_OTHER"), State::Closed, State::Open));
+        assert_eq!(causes.current(), None);
     }
 
     #[test]

@@ -25,7 +25,7 @@ fn stack() -> StackBuilder<HttpRules, WithBody> {
         .total_timeout(Duration::from_secs(5))
         .attempt_timeout(Duration::from_secs(2))
         .retry(|retry| retry.backoff(Duration::from_millis(5)))
-        .circuit(|circuit| circuit.minimum_calls(10).open_for(Duration::from_secs(1)).probes(1))
+        .circuit(|circuit| circuit.failure_ratio(0.5).minimum_calls(10).minimum_span(Duration::ZERO))
 }
 
 fn hyper_get(url: &str) -> Request<Full<Bytes>> {

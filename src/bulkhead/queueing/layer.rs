@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use tower_layer::Layer;
 
+use super::bounds::Bounds;
 use super::service::QueueingBulkhead;
 use crate::bulkhead::semaphore::Semaphore;
 
@@ -14,13 +15,6 @@ use crate::bulkhead::semaphore::Semaphore;
 pub struct QueueingBulkheadLayer {
     semaphore: Semaphore,
     bounds: Bounds,
-}
-
-/// Who may queue, and for how long.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Bounds {
-    pub(super) max_wait: Duration,
-    pub(super) max_queue: usize,
 }
 
 impl QueueingBulkheadLayer {

@@ -1,5 +1,6 @@
 //! A bulkhead in front of which requests queue.
 
+mod bounds;
 mod future;
 mod layer;
 mod queued;

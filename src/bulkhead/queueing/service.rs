@@ -3,8 +3,8 @@ use std::task::{Context, Poll};
 use tokio::time::Instant;
 use tower_service::Service;
 
+use super::bounds::Bounds;
 use super::future::QueueingResponseFuture;
-use super::layer::Bounds;
 use super::queued::Queued;
 use crate::bulkhead::semaphore::{Entry, Semaphore};
 use crate::deadline::{deadline, end_of};
