@@ -23,6 +23,7 @@ pub mod until_body_end;
 pub mod window;
 
 mod attempts;
+mod budget;
 mod config;
 mod deadline;
 mod macros;
