@@ -6,6 +6,7 @@
 pub mod bulkhead;
 pub mod circuit_breaker;
 pub mod fallback;
+pub mod hedge;
 pub mod rate_limit;
 pub mod retry;
 pub mod throttle;
@@ -42,6 +43,8 @@ pub use deadline::deadline;
 pub use error::{Error, Rejection, ServiceErrorLayer};
 #[doc(inline)]
 pub use fallback::FallbackLayer;
+#[doc(inline)]
+pub use hedge::HedgeLayer;
 #[doc(inline)]
 pub use per_key::PerKeyLayer;
 #[doc(inline)]
