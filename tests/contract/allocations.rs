@@ -118,6 +118,14 @@ fn a_retry_that_is_not_needed_is_free() {
 }
 
 #[test]
+fn a_hedge_that_is_not_sent_is_free() {
+    let every = || ErrorsOnly.idempotent(|(): &()| true);
+    assert_free(&HedgeLayer::after(LIMIT, ErrorsOnly));
+    assert_free(&HedgeLayer::after(LIMIT, every()));
+    assert_free(&HedgeLayer::extra_load(0.5, every()).unwrap());
+}
+
+#[test]
 fn a_closed_circuit_is_free() {
     assert_free(&breaker(circuit()));
     assert_free(&breaker(circuit().slow_calls(LIMIT, 0.5)));

@@ -34,6 +34,8 @@ contract! {
         fallback_to_a_service,
         timeout,
         retry,
+        hedge,
+        hedge_that_learns,
         circuit_breaker,
         circuit_breaker_half_open,
         bulkhead,

@@ -10,6 +10,7 @@ use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::time::{Instant, Sleep, sleep, timeout};
 use tokio_test::{assert_pending, assert_ready, task};
+use tower::layer::util::Identity;
 use tower::util::BoxCloneSyncService;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use windbreak::circuit_breaker::State;
@@ -19,6 +20,15 @@ use windbreak::rules::{Classify, Discard, Discarding, ErrorsOnly, Idempotency, R
 use windbreak::{Circuit, CircuitBreakerLayer, Error, Rejection, RetryLayer, RetryPolicy, TimeoutLayer, Verdict};
 
 use crate::support::{Flag, Log, all_idempotent, all_safe, millis, secs};
+
+/// The request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Method {
+    Get,
+    Post,
+}
+
+use Method::{Get, Post};
 
 type Answer = Result<usize, Error<usize>>;
 
@@ -34,14 +44,14 @@ enum Fate {
 
 use Fate::{Answers, Fails, Hangs};
 
-type Client = BoxCloneSyncService<&'static str, usize, Error<usize>>;
+type Client = BoxCloneSyncService<Method, usize, Error<usize>>;
 
 /// A client whose calls, counted from 1 in the log, have these fates, and whose last fate is that of all that follow.
 fn client<L>(layer: L, log: &Log, fates: &[Fate]) -> Client
 where
     L: Layer<Client>,
-    L::Service: Service<&'static str, Response = usize, Error = Error<usize>> + Clone + Send + Sync + 'static,
-    <L::Service as Service<&'static str>>::Future: Send + 'static,
+    L::Service: Service<Method, Response = usize, Error = Error<usize>> + Clone + Send + Sync + 'static,
+    <L::Service as Service<Method>>::Future: Send + 'static,
 {
     let (log, fates): (_, Arc<[Fate]>) = (log.clone(), fates.into());
     let upstream = service_fn(move |_| {
@@ -65,14 +75,14 @@ where
 }
 
 /// Hedges every request after 100 ms.
-fn after_100_ms() -> HedgeLayer<crate::support::AllIdempotent<&'static str>> {
+fn after_100_ms() -> HedgeLayer<crate::support::AllIdempotent<Method>> {
     HedgeLayer::after(millis(100), all_idempotent()).budget(RetryBudget::unlimited())
 }
 
 /// Calls, and says how long it took. Time moves in steps of a millisecond, and a sleep takes up to one longer.
 async fn timed(client: &Client) -> (Answer, u128) {
     let start = Instant::now();
-    let answer = client.clone().oneshot("get").await;
+    let answer = client.clone().oneshot(Get).await;
     (answer, start.elapsed().as_millis())
 }
 
@@ -125,20 +135,16 @@ async fn with_the_longest_delay_no_hedge_is_sent() {
 #[tokio::test(start_paused = true)]
 async fn of_10_000_posts_each_is_sent_exactly_once() {
     let log = Log::default();
-    let rules = ErrorsOnly.idempotent(|request: &&str| *request == "get");
+    let rules = ErrorsOnly.idempotent(|request: &Method| *request == Get);
     let layer = HedgeLayer::after(Duration::ZERO, rules).budget(RetryBudget::unlimited()).max_hedges(3).unwrap();
     let client = client(layer.clone(), &log, &[Answers(millis(500))]);
-    let mut calls: Vec<_> = (0..10_000).map(|_| task::spawn(client.clone().oneshot("post"))).collect();
-    for call in &mut calls {
-        assert_pending!(call.poll());
-    }
-    sleep(secs(10)).await;
-    for call in &mut calls {
-        assert!(assert_ready!(call.poll()).is_ok());
+    let calls: Vec<_> = (0..10_000).map(|_| tokio::spawn(client.clone().oneshot(Post))).collect();
+    for call in calls {
+        assert!(call.await.unwrap().is_ok());
     }
     assert_eq!((log.count(), layer.hedging().counts().sent), (10_000, 0));
 
-    assert!(client.oneshot("get").await.is_ok());
+    assert!(client.oneshot(Get).await.is_ok());
     assert_eq!(log.count(), 10_004);
 }
 
@@ -148,7 +154,7 @@ async fn only_what_is_safe_idempotent_or_keyed_is_hedged() {
         [(Idempotency::Safe, 2), (Idempotency::Idempotent, 2), (Idempotency::Keyed, 2), (Idempotency::NotIdempotent, 1)]
     {
         let log = Log::default();
-        let layer = HedgeLayer::after(millis(100), ErrorsOnly.idempotent(move |_: &&str| idempotency));
+        let layer = HedgeLayer::after(millis(100), ErrorsOnly.idempotent(move |_: &Method| idempotency));
         let (answer, _) = timed(&client(layer, &log, &[Answers(secs(1))])).await;
         assert_eq!((answer, log.count()), (Ok(1), expected), "{idempotency:?}");
     }
@@ -157,7 +163,7 @@ async fn only_what_is_safe_idempotent_or_keyed_is_hedged() {
 #[tokio::test(start_paused = true)]
 async fn a_request_that_cannot_be_copied_is_sent_once() {
     let log = Log::default();
-    let rules = ErrorsOnly.idempotent(|_: &&str| true).copy_with(|_: &&str| None);
+    let rules = ErrorsOnly.idempotent(|_: &Method| true).copy_with(|_: &Method| None);
     let (answer, _) = timed(&client(HedgeLayer::after(millis(100), rules), &log, &[Answers(secs(1))])).await;
     assert_eq!((answer, log.count()), (Ok(1), 1));
 }
@@ -168,7 +174,7 @@ async fn there_are_at_most_as_many_hedges_as_were_set_each_after_a_further_delay
         let log = Log::default();
         let layer = after_100_ms().max_hedges(hedges).unwrap();
         let client = client(layer, &log, &[Hangs]);
-        assert!(timeout(secs(10), client.oneshot("get")).await.is_err());
+        assert!(timeout(secs(10), client.oneshot(Get)).await.is_err());
         assert_eq!(log.count(), hedges as usize + 1);
         for pause in log.pauses() {
             assert_took(pause.as_millis(), 100);
@@ -198,7 +204,7 @@ async fn retries_and_hedges_share_a_budget() {
     let policy = RetryPolicy::builder().budget(budget.clone()).max_attempts(2).build().unwrap();
     let layers = ServiceBuilder::new()
         .layer(after_100_ms().budget(budget.clone()))
-        .layer(RetryLayer::new(policy, all_idempotent::<&str>()))
+        .layer(RetryLayer::new(policy, all_idempotent::<Method>()))
         .into_inner();
     let client = client(layers, &log, &[Fails(Duration::ZERO), Hangs, Answers(Duration::ZERO)]);
     assert_eq!(timed(&client).await.0, Ok(3));
@@ -215,7 +221,7 @@ async fn a_budget_of_its_own_bounds_the_extra_load_when_all_are_slow() {
             let client = client.clone();
             tokio::spawn(async move {
                 sleep(millis(5 * n)).await;
-                client.oneshot("get").await
+                client.oneshot(Get).await
             })
         })
         .collect();
@@ -283,7 +289,7 @@ async fn only_success_and_declined_win() {
             Ok(2) => verdict,
             _ => Verdict::Success,
         })
-        .idempotent(|_: &&str| Idempotency::Keyed);
+        .idempotent(|_: &Method| Idempotency::Keyed);
         let log = Log::default();
         let client = client(HedgeLayer::after(millis(100), rules), &log, &[Answers(secs(1)), Answers(millis(1))]);
         assert_eq!(timed(&client).await.0, Ok(expected), "{verdict:?}");
@@ -297,7 +303,7 @@ async fn the_loser_is_dropped_in_the_poll_that_returns() {
         let (flag, calls) = (Flag::default(), Arc::new(AtomicUsize::new(0)));
         let upstream = service_fn({
             let flag = flag.clone();
-            move |_: &'static str| {
+            move |_: Method| {
                 let is_loser = calls.fetch_add(1, Ordering::Relaxed) == loser;
                 let dropped = is_loser.then(|| flag.raised_on_drop());
                 async move {
@@ -308,7 +314,7 @@ async fn the_loser_is_dropped_in_the_poll_that_returns() {
             }
         });
         let mut service = after_100_ms().layer(upstream);
-        let mut response = task::spawn(service.call("get"));
+        let mut response = task::spawn(service.call(Get));
         assert_pending!(response.poll());
         sleep(millis(101)).await;
         assert_pending!(response.poll());
@@ -421,7 +427,7 @@ async fn attempts_of_retries_below_are_counted_with_the_hedges() {
     let policy = RetryPolicy::builder().max_attempts(2).budget(RetryBudget::unlimited()).build().unwrap();
     let layers = ServiceBuilder::new()
         .layer(after_100_ms())
-        .layer(RetryLayer::new(policy, all_idempotent::<&str>()))
+        .layer(RetryLayer::new(policy, all_idempotent::<Method>()))
         .into_inner();
     let error = timed(&client(layers, &log, &[Fails(millis(200))])).await.0.unwrap_err();
     let attempts = error.attempts().unwrap();
@@ -438,7 +444,7 @@ async fn no_hedge_is_sent_that_could_not_end_before_the_deadline() {
     assert_eq!(timed(&hedged).await.0, Ok(2));
     for (limit, sent) in [(millis(145), 1), (millis(160), 2), (millis(90), 2)] {
         let client = TimeoutLayer::new(limit).layer(hedged.clone());
-        let rejection = client.oneshot("get").await.unwrap_err().into_service().unwrap_err();
+        let rejection = client.oneshot(Get).await.unwrap_err().into_service().unwrap_err();
         assert_eq!(rejection, Rejection::timeout(limit));
         assert_eq!(layer.hedging().counts().sent, sent, "{limit:?}");
     }
@@ -457,7 +463,7 @@ async fn where_the_delay_is_learned_a_hedge_needs_the_median_before_the_deadline
     }
     for (limit, hedges) in [(140, 0), (200, 1)] {
         let (client, before) = (TimeoutLayer::new(millis(limit)).layer(hedged.clone()), log.count());
-        client.oneshot("get").await.unwrap_err();
+        client.oneshot(Get).await.unwrap_err();
         assert_eq!(log.count() - before, 1 + hedges, "{limit} ms");
     }
 }
@@ -476,7 +482,7 @@ impl Clone for SlowToBeReady {
     }
 }
 
-impl Service<&'static str> for SlowToBeReady {
+impl Service<Method> for SlowToBeReady {
     type Response = usize;
     type Error = Error<usize>;
     type Future = Pin<Box<dyn Future<Output = Answer> + Send>>;
@@ -489,7 +495,7 @@ impl Service<&'static str> for SlowToBeReady {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, _: &'static str) -> Self::Future {
+    fn call(&mut self, _: Method) -> Self::Future {
         assert!(std::mem::take(&mut self.is_ready), "called before it was polled ready");
         let number = self.log.note();
         Box::pin(async move { if number == 1 { std::future::pending().await } else { Ok(number) } })
@@ -501,7 +507,7 @@ async fn a_hedge_is_made_by_a_clone_that_was_polled_ready_by_itself() {
     let upstream = SlowToBeReady::default();
     let log = upstream.log.clone();
     let start = Instant::now();
-    assert_eq!(after_100_ms().layer(upstream).oneshot("get").await, Ok(2));
+    assert_eq!(after_100_ms().layer(upstream).oneshot(Get).await, Ok(2));
     assert_took(start.elapsed().as_millis(), 1_100);
     assert_eq!(log.count(), 2);
 }
@@ -509,9 +515,11 @@ async fn a_hedge_is_made_by_a_clone_that_was_polled_ready_by_itself() {
 #[tokio::test(start_paused = true)]
 async fn dropped_in_any_state_it_drops_all_attempts_and_copies() {
     let held = Arc::new(());
-    let hangs = service_fn(|_: Arc<()>| std::future::pending::<Result<(), Error<()>>>());
-    // Keeps its request, as a client does.
-    let hangs = ServiceBuilder::new().map_future(|future| future).service(hangs);
+    let hangs = service_fn(|request: Arc<()>| async move {
+        std::future::pending::<()>().await;
+        drop(request);
+        Ok::<_, Error<()>>(())
+    });
     let layer = HedgeLayer::after(millis(100), all_idempotent()).max_hedges(3).unwrap();
     let service = layer.layer(hangs);
     for wait in [0, 50, 150, 250, 350] {
@@ -563,7 +571,7 @@ async fn what_is_cancelled_or_fails_took_at_least_so_long() {
         .collect();
     let client = client(layer.clone(), &log, &fates);
     for _ in 0..100 {
-        _ = timeout(millis(500), client.clone().oneshot("get")).await;
+        _ = timeout(millis(500), client.clone().oneshot(Get)).await;
     }
     // A third of those that did not fail at once were cancelled: nobody knows how long one in five takes.
     let delay = hedging.delay().unwrap();
@@ -634,18 +642,15 @@ async fn a_hung_upstream_opens_the_circuit_although_the_hedges_succeed() {
 async fn long_tail<L>(layer: L) -> (Vec<Duration>, usize)
 where
     L: Layer<Client>,
-    L::Service: Service<&'static str, Response = usize, Error = Error<usize>> + Clone + Send + Sync + 'static,
-    <L::Service as Service<&'static str>>::Future: Send + 'static,
+    L::Service: Service<Method, Response = usize, Error = Error<usize>> + Clone + Send + Sync + 'static,
+    <L::Service as Service<Method>>::Future: Send + 'static,
 {
     const REQUESTS: u64 = 20_000;
 
     let mut rng = SmallRng::seed_from_u64(7);
-    // 97 of 100 take from 5 to 15 ms; three meet a pause of the upstream, and take from 100 ms to 1 s.
-    let fates: Vec<_> = (0..2 * REQUESTS)
-        .map(|_| {
-            Answers(millis(if rng.random_bool(0.03) { rng.random_range(100..1_000) } else { rng.random_range(5..15) }))
-        })
-        .collect();
+    // A Pareto distribution from 5 ms on with a shape of 1.2: half take up to 9 ms, and one in a thousand over 1.5 s.
+    let mut draw = || Duration::from_secs_f64(0.005 * (1.0 - rng.random::<f64>()).powf(-1.0 / 1.2)).min(secs(30));
+    let fates: Vec<_> = (0..2 * REQUESTS).map(|_| Answers(draw())).collect();
     let log = Log::default();
     let client = client(layer, &log, &fates);
     let calls: Vec<_> = (0..REQUESTS)
@@ -654,7 +659,7 @@ where
             tokio::spawn(async move {
                 sleep(millis(5 * n)).await;
                 let start = Instant::now();
-                client.oneshot("get").await.unwrap();
+                client.oneshot(Get).await.unwrap();
                 start.elapsed()
             })
         })
@@ -670,18 +675,26 @@ where
 /// The figures of the docs.
 #[tokio::test(start_paused = true)]
 async fn on_a_long_tailed_upstream_the_99th_percentile_falls_for_little_load() {
-    let percentile =
-        |latencies: &[Duration], percent: f64| latencies[(latencies.len() as f64 * percent / 100.0) as usize];
-    let (without, sent) = long_tail(tower::layer::util::Identity::new()).await;
-    assert_eq!(sent, 20_000);
-    let mut figures = vec![(percentile(&without, 50.0), percentile(&without, 99.0), percentile(&without, 99.9), 0)];
-    for ratio in [0.02, 0.05] {
-        let layer = HedgeLayer::extra_load(ratio, all_safe()).unwrap();
-        let (with, sent) = long_tail(layer).await;
-        figures.push((percentile(&with, 50.0), percentile(&with, 99.0), percentile(&with, 99.9), sent - 20_000));
+    /// The 50th, 99th and 99.9th percentile in milliseconds, and the extra load in percent.
+    fn figures((latencies, sent): (Vec<Duration>, usize)) -> [f64; 4] {
+        let percentile =
+            |percent: f64| latencies[(latencies.len() as f64 * percent / 100.0) as usize].as_secs_f64() * 1e3;
+        [percentile(50.0), percentile(99.0), percentile(99.9), (sent as f64 / latencies.len() as f64 - 1.0) * 100.0]
     }
-    let (with, sent) = long_tail(HedgeLayer::after(millis(20), all_safe())).await;
-    figures.push((percentile(&with, 50.0), percentile(&with, 99.0), percentile(&with, 99.9), sent - 20_000));
-    println!("{figures:#?}");
-    panic!();
+
+    let extra_load = |ratio| HedgeLayer::extra_load(ratio, all_safe()).unwrap();
+    let figures = [
+        figures(long_tail(Identity::new()).await),
+        figures(long_tail(extra_load(0.02)).await),
+        figures(long_tail(extra_load(0.05)).await),
+        figures(long_tail(HedgeLayer::after(millis(30), all_safe())).await),
+    ];
+    for ([median, p99, p999, load], [expected_p99, expected_p999, expected_load]) in
+        figures.into_iter().zip([[256.0, 1_730.0, 0.0], [150.0, 222.0, 2.0], [81.0, 134.0, 4.9], [53.0, 102.0, 11.7]])
+    {
+        assert!((median - 9.5).abs() < 1.0, "the median is {median} ms");
+        assert!((p99 / expected_p99 - 1.0).abs() < 0.1, "the 99th percentile is {p99} ms, not {expected_p99} ms");
+        assert!((p999 / expected_p999 - 1.0).abs() < 0.1, "the 99.9th percentile is {p999} ms, not {expected_p999} ms");
+        assert!((load - expected_load).abs() < 0.2, "the extra load is {load} %, not {expected_load} %");
+    }
 }
