@@ -6,6 +6,7 @@
 pub mod bulkhead;
 pub mod circuit_breaker;
 pub mod fallback;
+pub mod faults;
 pub mod hedge;
 pub mod rate_limit;
 pub mod retry;
@@ -43,6 +44,8 @@ pub use deadline::deadline;
 pub use error::{Error, Rejection, ServiceErrorLayer};
 #[doc(inline)]
 pub use fallback::FallbackLayer;
+#[doc(inline)]
+pub use faults::Faults;
 #[doc(inline)]
 pub use hedge::HedgeLayer;
 #[doc(inline)]

@@ -16,8 +16,8 @@ use windbreak::circuit_breaker::CircuitBuilder;
 use windbreak::http::Http;
 use windbreak::rate_limit::Rate;
 use windbreak::{
-    BulkheadLayer, Circuit, CircuitBreakerLayer, Error, FallbackLayer, PerKeyLayer, RateLimitLayer, RetryLayer,
-    RetryPolicy, TimeoutLayer,
+    BulkheadLayer, Circuit, CircuitBreakerLayer, Error, FallbackLayer, Faults, HedgeLayer, PerKeyLayer, RateLimitLayer,
+    RetryLayer, RetryPolicy, TimeoutLayer,
 };
 
 type Answer = Result<&'static str, Error<&'static str>>;
@@ -123,6 +123,11 @@ fn a_hedge_that_is_not_sent_is_free() {
     assert_free(&HedgeLayer::after(LIMIT, ErrorsOnly));
     assert_free(&HedgeLayer::after(LIMIT, every()));
     assert_free(&HedgeLayer::extra_load(0.5, every()).unwrap());
+}
+
+#[test]
+fn faults_that_are_off_are_free() {
+    assert_free(&Faults::new().layer());
 }
 
 #[test]

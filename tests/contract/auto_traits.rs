@@ -12,6 +12,7 @@ use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use windbreak::backoff::{Backoff, Delays, Jitter};
 use windbreak::bulkhead::{Adapt, QueueingBulkheadLayer, Semaphore};
 use windbreak::circuit_breaker::{CircuitBuilder, Permit, Snapshot, State};
+use windbreak::faults::FaultPlan;
 use windbreak::hedge::{HedgeCounts, Hedging};
 use windbreak::rate_limit::{Obey, Rate, RateLimit, UpstreamLimit};
 use windbreak::retry::{RetryBudget, RetryPolicyBuilder};
@@ -19,8 +20,8 @@ use windbreak::rules::{ErrorsOnly, rules_fn};
 use windbreak::saga::{Stuck, UndoPolicy, UndoReport};
 use windbreak::window::{CountWindow, TimeWindow};
 use windbreak::{
-    BulkheadLayer, Circuit, CircuitBreakerLayer, Error, FallbackLayer, HedgeLayer, InvalidConfig, RateLimitLayer,
-    Rejection, RetryLayer, RetryPolicy, TimeoutLayer, Verdict,
+    BulkheadLayer, Circuit, CircuitBreakerLayer, Error, FallbackLayer, Faults, HedgeLayer, InvalidConfig,
+    RateLimitLayer, Rejection, RetryLayer, RetryPolicy, TimeoutLayer, Verdict,
 };
 
 type Answer = Result<String, Error<std::io::Error>>;
@@ -85,6 +86,7 @@ fn layers_services_and_futures_are_shareable() {
     layer_is_shareable(&TimeoutLayer::new(Duration::from_secs(1)));
     layer_is_shareable(&retry());
     layer_is_shareable(&HedgeLayer::after(Duration::ZERO, ErrorsOnly));
+    layer_is_shareable(&Faults::new().layer());
     layer_is_shareable(&breaker());
     layer_is_shareable(&CircuitBreakerLayer::new(
         circuit(),
@@ -102,6 +104,9 @@ fn layers_services_and_futures_are_shareable() {
 fn handles_policies_and_numbers_are_shareable() {
     clonable::<Circuit>();
     clonable::<Hedging>();
+    // Whatever the request and the error are.
+    clonable::<Faults<Rc<()>, RefCell<()>>>();
+    shareable::<FaultPlan<Rc<()>, RefCell<()>>>();
     clonable::<HedgeCounts>();
     clonable::<CircuitBuilder>();
     clonable::<Snapshot>();

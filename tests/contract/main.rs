@@ -36,6 +36,8 @@ contract! {
         retry,
         hedge,
         hedge_that_learns,
+        faults_off,
+        faults_on,
         circuit_breaker,
         circuit_breaker_half_open,
         bulkhead,

@@ -13,7 +13,7 @@ use windbreak::circuit_breaker::State;
 use windbreak::rate_limit::Rate;
 use windbreak::rules::ErrorsOnly;
 use windbreak::{
-    BulkheadLayer, Circuit, CircuitBreakerLayer, Error, FallbackLayer, HedgeLayer, PerKeyLayer, RateLimitLayer,
+    BulkheadLayer, Circuit, CircuitBreakerLayer, Error, FallbackLayer, Faults, HedgeLayer, PerKeyLayer, RateLimitLayer,
     RetryLayer, RetryPolicy, TimeoutLayer,
 };
 
@@ -105,6 +105,17 @@ pub(crate) fn hedge() -> Subject {
 /// It measures what first attempts take.
 pub(crate) fn hedge_that_learns() -> Subject {
     Subject::new(HedgeLayer::extra_load(0.02, all_idempotent()).expect("valid"), || true)
+}
+
+pub(crate) fn faults_off() -> Subject {
+    Subject::new(Faults::new().layer(), || true)
+}
+
+/// They hold each result back, but for no time.
+pub(crate) fn faults_on() -> Subject {
+    let faults = Faults::new();
+    faults.plan().delay(1.0, Duration::ZERO..=Duration::ZERO).start().expect("valid");
+    Subject::new(faults.layer(), || true)
 }
 
 /// Closed, it lends nothing.
