@@ -63,7 +63,7 @@
 //!
 //! faults
 //!     .plan()
-//!     .fail(0.2, |_| Error::Service("connection reset"))
+//!     .fail(0.2, |_: &&str| Error::Service("connection reset"))
 //!     .delay(0.1, Duration::from_millis(50)..=Duration::from_secs(2))
 //!     .only(|path| path.starts_with("/search"))
 //!     .for_(Duration::from_secs(60))
