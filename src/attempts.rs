@@ -9,7 +9,7 @@ use crate::rules::Effect;
 /// How many reasons are kept: more than anyone reads, and a bound on what a policy of a million attempts can hold.
 const MAX_REASONS: usize = 16;
 
-/// How many attempts a request took, why they failed, and how long the retries paused.
+/// How many attempts a request took, why they failed, how long the retries paused, and which one won.
 ///
 /// A response of HTTP that took more than one attempt carries it as an extension; an error has it in
 /// [`Error::attempts`](crate::Error::attempts).
@@ -20,11 +20,44 @@ pub struct Attempts {
     paused: Duration,
     effect: Effect,
     stopped_by: Option<Rejection>,
+    race: Option<Race>,
+}
+
+/// Attempts that ran beside one another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Race {
+    hedges: u32,
+    winner: u32,
 }
 
 impl Attempts {
     pub(crate) const fn none() -> Self {
-        Self { count: 0, reasons: Vec::new(), paused: Duration::ZERO, effect: Effect::NotApplied, stopped_by: None }
+        Self {
+            count: 0,
+            reasons: Vec::new(),
+            paused: Duration::ZERO,
+            effect: Effect::NotApplied,
+            stopped_by: None,
+            race: None,
+        }
+    }
+
+    /// A first attempt and `hedges` beside it; the result is that of `winner`, where the first is 0.
+    pub(crate) fn raced(hedges: u32, winner: u32) -> Self {
+        Self { count: hedges.saturating_add(1), race: Some(Race { hedges, winner }), ..Self::none() }
+    }
+
+    /// The same, of which the last attempt, or the one that won, took `within` by itself.
+    #[must_use]
+    pub(crate) fn around(mut self, within: &Self) -> Self {
+        self.count = self.count.saturating_sub(1).saturating_add(within.count);
+        self.paused = self.paused.saturating_add(within.paused);
+        for reason in &within.reasons {
+            self.add_failed(reason.clone(), within.effect);
+        }
+        self.stopped_by = self.stopped_by.or_else(|| within.stopped_by.clone());
+        self.race = self.race.or(within.race);
+        self
     }
 
     /// Counts an attempt that was sent.
@@ -51,7 +84,8 @@ impl Attempts {
         self.stopped_by = Some(rejection);
     }
 
-    /// How many attempts were sent, counting the first. What our own layers rejected was not sent.
+    /// How many attempts were sent, counting the first. What our own layers rejected was not sent. A hedge counts, and of
+    /// the attempts beside it that lost, each counts once.
     #[must_use]
     pub const fn count(&self) -> u32 {
         self.count
@@ -80,5 +114,50 @@ impl Attempts {
     #[must_use]
     pub const fn stopped_by(&self) -> Option<&Rejection> {
         self.stopped_by.as_ref()
+    }
+
+    /// How many hedges were sent beside the first attempt.
+    #[must_use]
+    pub const fn hedges(&self) -> u32 {
+        match self.race {
+            Some(race) => race.hedges,
+            None => 0,
+        }
+    }
+
+    /// Which of the attempts that ran beside one another the result is that of: 0 is the first, 1 the first hedge. `None` if
+    /// no hedge was sent.
+    #[must_use]
+    pub const fn winner(&self) -> Option<u32> {
+        match self.race {
+            Some(race) => Some(race.winner),
+            None => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_attempts_of_the_winner_are_counted_with_the_losers() {
+        let mut within = Attempts::none();
+        within.add_sent();
+        within.add_failed("503".into(), Effect::Unknown);
+        within.add_pause(Duration::from_secs(1));
+        within.add_sent();
+        let attempts = Attempts::raced(1, 1).around(&within);
+        assert_eq!((attempts.count(), attempts.hedges(), attempts.winner()), (3, 1, Some(1)));
+        assert_eq!(attempts.reasons().collect::<Vec<_>>(), ["503"]);
+        assert_eq!((attempts.paused(), attempts.effect()), (Duration::from_secs(1), Effect::Unknown));
+
+        let mut retries = Attempts::none();
+        retries.add_sent();
+        retries.add_failed("timeout".into(), Effect::Unknown);
+        retries.add_sent();
+        let attempts = retries.around(&Attempts::raced(2, 0));
+        assert_eq!((attempts.count(), attempts.hedges(), attempts.winner()), (4, 2, Some(0)));
+        assert_eq!(within.winner(), None);
     }
 }

@@ -12,6 +12,8 @@
 pub mod bulkhead;
 pub mod circuit_breaker;
 pub mod fallback;
+pub mod faults;
+pub mod hedge;
 pub mod rate_limit;
 pub mod retry;
 pub mod throttle;
@@ -29,6 +31,7 @@ pub mod until_body_end;
 pub mod window;
 
 mod attempts;
+mod budget;
 mod config;
 mod deadline;
 mod macros;
@@ -47,6 +50,10 @@ pub use deadline::deadline;
 pub use error::{Error, Rejection, ServiceErrorLayer};
 #[doc(inline)]
 pub use fallback::FallbackLayer;
+#[doc(inline)]
+pub use faults::Faults;
+#[doc(inline)]
+pub use hedge::HedgeLayer;
 #[doc(inline)]
 pub use per_key::PerKeyLayer;
 #[doc(inline)]

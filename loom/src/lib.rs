@@ -24,6 +24,8 @@ pub mod sync;
 mod attempts;
 #[path = "../../src/backoff.rs"]
 pub mod backoff;
+#[path = "../../src/budget/mod.rs"]
+mod budget;
 #[path = "../../src/bulkhead/mod.rs"]
 pub mod bulkhead;
 #[path = "../../src/circuit_breaker/mod.rs"]

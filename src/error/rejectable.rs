@@ -58,7 +58,13 @@ impl<E> Rejectable for Error<E> {
     }
 
     fn with_attempts(self, attempts: Attempts) -> Self {
-        Self::Retried(Retried::new(self, attempts))
+        match self {
+            Self::Retried(within) => {
+                let attempts = attempts.around(within.attempts());
+                Self::Retried(Retried::new(within.into_last(), attempts))
+            }
+            error => Self::Retried(Retried::new(error, attempts)),
+        }
     }
 }
 

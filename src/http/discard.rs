@@ -1,4 +1,4 @@
-use http::Response;
+use http::{Extensions, Response};
 use http_body::Body;
 
 use super::drain::Drain;
@@ -15,7 +15,7 @@ where
     }
 
     fn mark(&self, response: &mut Response<B>, attempts: &Attempts) {
-        response.extensions_mut().insert(attempts.clone());
+        note(response.extensions_mut(), attempts);
     }
 }
 
@@ -26,7 +26,7 @@ impl Discard<reqwest::Response> for HttpRules {
     }
 
     fn mark(&self, response: &mut reqwest::Response, attempts: &Attempts) {
-        response.extensions_mut().insert(attempts.clone());
+        note(response.extensions_mut(), attempts);
     }
 }
 
@@ -39,7 +39,7 @@ where
     }
 
     fn mark(&self, response: &mut Response<B>, attempts: &Attempts) {
-        response.extensions_mut().insert(attempts.clone());
+        note(response.extensions_mut(), attempts);
     }
 }
 
@@ -50,6 +50,13 @@ impl Discard<reqwest::Response> for Http {
     }
 
     fn mark(&self, response: &mut reqwest::Response, attempts: &Attempts) {
-        response.extensions_mut().insert(attempts.clone());
+        note(response.extensions_mut(), attempts);
     }
+}
+
+/// A layer below may have noted its own attempts already.
+fn note(extensions: &mut Extensions, attempts: &Attempts) {
+    let attempts = attempts.clone();
+    let attempts = extensions.remove().iter().fold(attempts, Attempts::around);
+    extensions.insert(attempts);
 }

@@ -9,6 +9,8 @@ use crate::bulkhead::{Bulkhead, QueueingBulkhead, Semaphore};
 use crate::circuit_breaker::{Circuit, CircuitBreaker, State};
 use crate::error::ServiceError;
 use crate::fallback::Fallback;
+use crate::faults::Faulty;
+use crate::hedge::Hedge;
 use crate::retry::Retry;
 use crate::timeout::Timeout;
 
@@ -120,6 +122,20 @@ impl<S: Evict, R> Evict for Retry<S, R> {
     fn keep(&self) -> Keep {
         let own = if self.budget().is_drawn_on() { Keep::UntilIdle } else { Keep::No };
         own.max(self.get_ref().keep())
+    }
+}
+
+/// What it has learned is learned again.
+impl<S: Evict, R> Evict for Hedge<S, R> {
+    fn keep(&self) -> Keep {
+        self.get_ref().keep()
+    }
+}
+
+/// Which faults there are lies with their handle.
+impl<S: Evict, R, E> Evict for Faulty<S, R, E> {
+    fn keep(&self) -> Keep {
+        self.get_ref().keep()
     }
 }
 

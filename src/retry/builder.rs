@@ -3,9 +3,9 @@ use std::time::Duration;
 use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
 
-use super::budget::RetryBudget;
 use super::policy::RetryPolicy;
 use crate::backoff::Backoff;
+use crate::budget::RetryBudget;
 use crate::config::{InvalidConfig, check_positive};
 
 /// The numbers a policy goes by.

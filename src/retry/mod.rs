@@ -112,12 +112,10 @@
 //! # }
 //! ```
 
-mod budget;
 mod builder;
 mod future;
 mod journey;
 mod layer;
-mod ledger;
 mod plan;
 mod policy;
 mod progress;
@@ -125,7 +123,7 @@ mod service;
 mod span;
 
 pub use crate::attempts::Attempts;
-pub use budget::RetryBudget;
+pub use crate::budget::RetryBudget;
 pub use builder::RetryPolicyBuilder;
 pub use future::ResponseFuture;
 pub use layer::RetryLayer;

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use rand::rngs::SmallRng;
 
-use super::budget::RetryBudget;
 use super::builder::{Numbers, RetryPolicyBuilder};
 use crate::backoff::Waits;
+use crate::budget::RetryBudget;
 use crate::sync::{Mutex, PoisonError};
 
 /// When to try again, and after which pause. Cheap to clone; all clones share the budget and the generator.

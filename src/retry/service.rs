@@ -6,11 +6,11 @@ use std::task::{Context, Poll};
 use tokio::time::Instant;
 use tower_service::Service;
 
-use super::budget::{Intake, RetryBudget};
 use super::future::ResponseFuture;
 use super::journey::Journey;
 use super::policy::RetryPolicy;
 use super::span;
+use crate::budget::{Intake, RetryBudget};
 use crate::error::Rejectable;
 use crate::rules::{Classify, Discard, Effect, Replay, Verdict};
 use crate::sync::{Mutex, PoisonError};

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use tracing::field::Empty;
 use tracing::{Span, debug, debug_span, info_span};
 
-use super::budget::RetryBudget;
+use crate::budget::RetryBudget;
 use crate::error::Rejection;
 
 /// The span of the first attempt. Free where nobody listens.

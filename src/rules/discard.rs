@@ -12,8 +12,9 @@ use crate::attempts::Attempts;
     note = "for HTTP, use `Http`; its bodies must be `Send + 'static`"
 )]
 pub trait Discard<T> {
-    /// Discards a response that will be retried. The future runs while the retry pauses, and the next attempt waits for
-    /// its end. The default drops the response at once.
+    /// Discards a response that will be retried, or whose attempt lost against another. The future runs while the retry
+    /// pauses, and the next attempt waits for its end; while a hedge is awaited, it runs beside it. The default drops the
+    /// response at once.
     fn discard(&self, response: T) -> Option<Discarding> {
         drop(response);
         None

@@ -16,8 +16,8 @@ use windbreak::circuit_breaker::CircuitBuilder;
 use windbreak::http::Http;
 use windbreak::rate_limit::Rate;
 use windbreak::{
-    BulkheadLayer, Circuit, CircuitBreakerLayer, Error, FallbackLayer, PerKeyLayer, RateLimitLayer, RetryLayer,
-    RetryPolicy, TimeoutLayer,
+    BulkheadLayer, Circuit, CircuitBreakerLayer, Error, FallbackLayer, Faults, HedgeLayer, PerKeyLayer, RateLimitLayer,
+    RetryLayer, RetryPolicy, TimeoutLayer,
 };
 
 type Outcome = Result<&'static str, Error<&'static str>>;
@@ -115,6 +115,19 @@ fn a_timeout_is_free() {
 fn a_retry_that_is_not_needed_is_free() {
     assert_free(&RetryLayer::new(RetryPolicy::builder().build().unwrap(), ErrorsOnly));
     assert_free(&RetryLayer::new(RetryPolicy::builder().max_elapsed(LIMIT).build().unwrap(), ErrorsOnly));
+}
+
+#[test]
+fn a_hedge_that_is_not_sent_is_free() {
+    let every = || ErrorsOnly.idempotent(|(): &()| true);
+    assert_free(&HedgeLayer::after(LIMIT, ErrorsOnly));
+    assert_free(&HedgeLayer::after(LIMIT, every()));
+    assert_free(&HedgeLayer::extra_load(0.5, every()).unwrap());
+}
+
+#[test]
+fn faults_that_are_off_are_free() {
+    assert_free(&Faults::new().layer());
 }
 
 #[test]

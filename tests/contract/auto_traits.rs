@@ -12,14 +12,16 @@ use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use windbreak::backoff::{Backoff, Delays, Jitter};
 use windbreak::bulkhead::{Adapt, QueueingBulkheadLayer, Semaphore};
 use windbreak::circuit_breaker::{CircuitBuilder, Permit, Snapshot, State};
+use windbreak::faults::FaultPlan;
+use windbreak::hedge::{HedgeCounts, Hedging};
 use windbreak::rate_limit::{Obey, Rate, RateLimit, UpstreamLimit};
 use windbreak::retry::{RetryBudget, RetryPolicyBuilder};
 use windbreak::rules::{ErrorsOnly, rules_fn};
 use windbreak::saga::{Stuck, UndoPolicy, UndoReport};
 use windbreak::window::{CountWindow, TimeWindow};
 use windbreak::{
-    BulkheadLayer, Circuit, CircuitBreakerLayer, Error, FallbackLayer, InvalidConfig, RateLimitLayer, Rejection,
-    RetryLayer, RetryPolicy, TimeoutLayer, Verdict,
+    BulkheadLayer, Circuit, CircuitBreakerLayer, Error, FallbackLayer, Faults, HedgeLayer, InvalidConfig,
+    RateLimitLayer, Rejection, RetryLayer, RetryPolicy, TimeoutLayer, Verdict,
 };
 
 type Reply = Result<String, Error<std::io::Error>>;
@@ -83,6 +85,8 @@ fn layers_services_and_futures_are_shareable() {
     layer_is_shareable(&FallbackLayer::service(inner(), ErrorsOnly));
     layer_is_shareable(&TimeoutLayer::new(Duration::from_secs(1)));
     layer_is_shareable(&retry());
+    layer_is_shareable(&HedgeLayer::after(Duration::ZERO, ErrorsOnly));
+    layer_is_shareable(&Faults::new().layer());
     layer_is_shareable(&breaker());
     layer_is_shareable(&CircuitBreakerLayer::new(
         circuit(),
@@ -99,6 +103,11 @@ fn layers_services_and_futures_are_shareable() {
 #[test]
 fn handles_policies_and_numbers_are_shareable() {
     clonable::<Circuit>();
+    clonable::<Hedging>();
+    // Whatever the request and the error are.
+    clonable::<Faults<Rc<()>, RefCell<()>>>();
+    shareable::<FaultPlan<Rc<()>, RefCell<()>>>();
+    clonable::<HedgeCounts>();
     clonable::<CircuitBuilder>();
     clonable::<Snapshot>();
     clonable::<State>();

@@ -13,8 +13,8 @@ use windbreak::circuit_breaker::State;
 use windbreak::rate_limit::Rate;
 use windbreak::rules::ErrorsOnly;
 use windbreak::{
-    BulkheadLayer, Circuit, CircuitBreakerLayer, Error, FallbackLayer, PerKeyLayer, RateLimitLayer, RetryLayer,
-    RetryPolicy, TimeoutLayer,
+    BulkheadLayer, Circuit, CircuitBreakerLayer, Error, FallbackLayer, Faults, HedgeLayer, PerKeyLayer, RateLimitLayer,
+    RetryLayer, RetryPolicy, TimeoutLayer,
 };
 
 use crate::support::{AllIdempotent, all_idempotent, all_safe};
@@ -96,6 +96,26 @@ pub(crate) fn timeout() -> Subject {
 
 pub(crate) fn retry() -> Subject {
     Subject::new(retry_layer(), || true)
+}
+
+pub(crate) fn hedge() -> Subject {
+    Subject::new(HedgeLayer::after(LONG, all_idempotent()), || true)
+}
+
+/// It measures what first attempts take.
+pub(crate) fn hedge_that_learns() -> Subject {
+    Subject::new(HedgeLayer::extra_load(0.02, all_idempotent()).expect("valid"), || true)
+}
+
+pub(crate) fn faults_off() -> Subject {
+    Subject::new(Faults::new().layer(), || true)
+}
+
+/// They hold each result back, but for no time.
+pub(crate) fn faults_on() -> Subject {
+    let faults = Faults::new();
+    faults.plan().delay(1.0, Duration::ZERO..=Duration::ZERO).start().expect("valid");
+    Subject::new(faults.layer(), || true)
 }
 
 /// Closed, it lends nothing.

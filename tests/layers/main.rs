@@ -7,6 +7,8 @@ mod bulkhead;
 mod deadline;
 mod errors;
 mod fallback;
+mod faults;
+mod hedge;
 mod invalid_config;
 mod per_key;
 mod rate_limit;

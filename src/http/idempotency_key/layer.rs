@@ -72,14 +72,6 @@ impl<K> IdempotencyKeyLayer<K> {
     {
         IdempotencyKeyLayer { header: self.header, keys: KeysFrom(Arc::new(key)) }
     }
-
-    pub(super) const fn name(&self) -> &HeaderName {
-        &self.header
-    }
-
-    pub(super) const fn keys(&self) -> &K {
-        &self.keys
-    }
 }
 
 impl Default for IdempotencyKeyLayer {
@@ -92,6 +84,6 @@ impl<S, K: Clone> Layer<S> for IdempotencyKeyLayer<K> {
     type Service = IdempotencyKey<S, K>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        IdempotencyKey::new(inner, self.clone())
+        IdempotencyKey::new(inner, self.header.clone(), self.keys.clone())
     }
 }

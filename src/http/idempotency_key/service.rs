@@ -1,24 +1,24 @@
 use std::task::{Context, Poll};
 
-use http::Method;
+use http::{HeaderName, Method};
 use tower_service::Service;
 
-use super::layer::IdempotencyKeyLayer;
 use super::source::{KeySource, RandomKeys};
 use crate::http::keys::{has_key, is_key};
 use crate::http::message::HttpRequest;
 use crate::macros::service_accessors;
 
-/// A service whose requests carry a key. Made by [`IdempotencyKeyLayer`].
+/// A service whose requests carry a key. Made by [`IdempotencyKeyLayer`](super::IdempotencyKeyLayer).
 #[derive(Debug, Clone)]
 pub struct IdempotencyKey<S, K = RandomKeys> {
     inner: S,
-    layer: IdempotencyKeyLayer<K>,
+    header: HeaderName,
+    keys: K,
 }
 
 impl<S, K> IdempotencyKey<S, K> {
-    pub(super) const fn new(inner: S, layer: IdempotencyKeyLayer<K>) -> Self {
-        Self { inner, layer }
+    pub(super) const fn new(inner: S, header: HeaderName, keys: K) -> Self {
+        Self { inner, header, keys }
     }
 }
 
@@ -40,10 +40,10 @@ where
     }
 
     fn call(&mut self, mut request: R) -> Self::Future {
-        let name = self.layer.name();
-        if matches!(*request.method(), Method::POST | Method::PATCH) && !has_key(request.headers(), name) {
-            if let Some(key) = self.layer.keys().key(&request).filter(is_key) {
-                request.headers_mut().insert(name, key);
+        let needs_key = matches!(*request.method(), Method::POST | Method::PATCH);
+        if needs_key && !has_key(request.headers(), &self.header) {
+            if let Some(key) = self.keys.key(&request).filter(is_key) {
+                request.headers_mut().insert(&self.header, key);
             }
         }
         self.inner.call(request)

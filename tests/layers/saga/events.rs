@@ -11,11 +11,11 @@ use windbreak::saga::{Saga, UndoPolicy};
 
 /// Keeps every event of windbreak's, one line each: the level, the message and the fields in their order.
 #[derive(Clone, Default)]
-struct Listener(Arc<Mutex<Vec<String>>>);
+pub(crate) struct Listener(Arc<Mutex<Vec<String>>>);
 
 impl Listener {
     /// What was heard since the last time.
-    fn heard(&self) -> Vec<String> {
+    pub(crate) fn heard(&self) -> Vec<String> {
         std::mem::take(&mut self.0.lock().expect("no event panics"))
     }
 }
@@ -57,7 +57,7 @@ impl Subscriber for Listener {
 /// thread that met it, and that may be of a test beside these; so there is always a second one.
 static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(Listener::default()));
 
-fn listen() -> (Listener, tracing::subscriber::DefaultGuard) {
+pub(crate) fn listen() -> (Listener, tracing::subscriber::DefaultGuard) {
     LazyLock::force(&SECOND);
     let listener = Listener::default();
     let guard = tracing::subscriber::set_default(listener.clone());

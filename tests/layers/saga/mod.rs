@@ -1,7 +1,7 @@
 //! Sagas: what is undone, in which order, what is stuck, and what a dropped saga leaves.
 
 mod dropped;
-mod events;
+pub(crate) mod events;
 mod helpers;
 mod model;
 mod property;

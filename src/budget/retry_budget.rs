@@ -57,7 +57,7 @@ struct Limits {
 /// The requests of one service, on their way into the budget. Apart from it, so that a service has it where its requests
 /// write anyway: threads wait for one another once more for each further place that they write to.
 #[derive(Default)]
-pub(super) struct Intake {
+pub(crate) struct Intake {
     requests: AtomicU64,
     /// How many of them the budget was told of. Written under the lock of the budget.
     told: AtomicU64,
@@ -120,7 +120,7 @@ impl RetryBudget {
     }
 
     /// For a service that is about to make requests.
-    pub(super) fn intake(&self) -> Intake {
+    pub(crate) fn intake(&self) -> Intake {
         let intake = Intake::default();
         if let Some(limits) = &self.limits {
             intake.told_in.store(limits.bucket(), Ordering::Relaxed);
@@ -130,7 +130,7 @@ impl RetryBudget {
 
     /// Counts a request: not a retry of it.
     #[inline]
-    pub(super) fn deposit(&self, intake: &Intake) {
+    pub(crate) fn deposit(&self, intake: &Intake) {
         if let Some(limits) = &self.limits {
             let requests = intake.requests.fetch_add(1, Ordering::Relaxed) + 1;
             if requests % TELL_EVERY == 0 {
@@ -140,12 +140,12 @@ impl RetryBudget {
     }
 
     /// Pays for a retry, if it can.
-    pub(super) fn withdraw(&self, intake: &Intake) -> bool {
+    pub(crate) fn withdraw(&self, intake: &Intake) -> bool {
         self.limits.as_ref().is_none_or(|limits| limits.hear(intake).withdraw(limits.ratio, limits.floor))
     }
 
     /// The service is gone.
-    pub(super) fn close(&self, intake: &Intake) {
+    pub(crate) fn close(&self, intake: &Intake) {
         if let Some(limits) = &self.limits {
             if intake.requests.load(Ordering::Relaxed) % TELL_EVERY != 0 {
                 drop(limits.hear(intake));

@@ -1,0 +1,210 @@
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
+use tokio::time::Instant;
+use tower_service::Service;
+
+use super::handle::NotSent;
+use super::race::{Race, Won};
+use super::shared::Shared;
+use super::watch::Watch;
+use crate::attempts::Attempts;
+use crate::deadline::{Timer, deadline_in};
+use crate::error::Rejectable;
+use crate::rules::{Classify, Discard, Replay};
+
+pin_project! {
+    /// The response of a [`Hedge`](super::Hedge).
+    ///
+    /// # Panics
+    ///
+    /// If the first attempt is not ready at once, may be hedged, and there is no tokio runtime with its timer enabled.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, it drops all attempts that are in flight. Each of them may have taken effect.
+    #[must_use = "futures do nothing unless you `.await` or poll them"]
+    pub struct ResponseFuture<S, Request, R>
+    where
+        S: Service<Request>,
+    {
+        // `None` once it has ended.
+        #[pin]
+        first: Option<S::Future>,
+        // When the next hedge is due.
+        #[pin]
+        timer: Timer,
+        // `None` if the request is sent once, whatever happens.
+        watch: Option<Watch<S, R>>,
+        // What the next hedge sends; `None` if there is to be none.
+        copy: Option<Request>,
+        race: Option<Box<Race<S, Request>>>,
+    }
+}
+
+impl<S, Request, R> ResponseFuture<S, Request, R>
+where
+    S: Service<Request>,
+{
+    #[inline]
+    pub(super) const fn once(first: S::Future) -> Self {
+        Self { first: Some(first), timer: Timer::new(None), watch: None, copy: None, race: None }
+    }
+
+    #[inline]
+    pub(super) const fn new(first: S::Future, watch: Watch<S, R>, due: Option<Instant>, copy: Option<Request>) -> Self {
+        Self { first: Some(first), timer: Timer::new(due), watch: Some(watch), copy, race: None }
+    }
+
+    /// Drops all attempts that are in flight.
+    fn end(mut self: Pin<&mut Self>) {
+        let mut this = self.as_mut().project();
+        this.first.set(None);
+        *this.race = None;
+        *this.copy = None;
+        *this.watch = None;
+    }
+}
+
+impl<S, Request, R> Future for ResponseFuture<S, Request, R>
+where
+    S: Service<Request> + Clone,
+    S::Error: Rejectable,
+    R: Classify<S::Response, S::Error> + Replay<Request> + Discard<S::Response>,
+{
+    type Output = Result<S::Response, S::Error>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.as_mut().project();
+        let Some(watch) = this.watch else {
+            return this.first.as_pin_mut().expect("polled after it was ready").poll(cx);
+        };
+        let had_budget = this.timer.as_ref().has_budget();
+        if let Some(first) = this.first.as_mut().as_pin_mut() {
+            if let Poll::Ready(result) = first.poll(cx) {
+                let is_good = watch.ended(&result, this.race.is_some());
+                match this.race {
+                    // The hedges decide.
+                    Some(race) if !is_good && race.is_on() => race.hold(result),
+                    race => {
+                        let sent = race.as_ref().map_or(0, |race| race.sent());
+                        let result = if sent == 0 { result } else { noted(watch.shared(), result, sent, 0) };
+                        self.end();
+                        return Poll::Ready(result);
+                    }
+                }
+                this.first.set(None);
+                *this.copy = None;
+            }
+        }
+        loop {
+            if let Some(race) = this.race {
+                match race.poll(watch.shared().rules(), cx) {
+                    Poll::Ready(Some(Won { result, number, took })) => {
+                        let shared = watch.shared();
+                        shared.hedging().count_won(took);
+                        let result = noted(shared, result, race.sent(), number);
+                        discard(shared.rules(), race.take_failed(), cx);
+                        self.end();
+                        return Poll::Ready(result);
+                    }
+                    Poll::Ready(None) => {
+                        if let Some(failed) = race.take_failed() {
+                            let result = noted(watch.shared(), failed, race.sent(), 0);
+                            self.end();
+                            return Poll::Ready(result);
+                        }
+                    }
+                    Poll::Pending => {}
+                }
+            }
+            if this.copy.is_none() {
+                return Poll::Pending;
+            }
+            ready!(this.timer.as_mut().poll_elapsed(cx, had_budget));
+            let Some(request) = this.copy.take() else { return Poll::Pending };
+            let next = hedge(watch.shared(), request, this.race, cx);
+            *this.copy = next.copy;
+            this.timer.set(Timer::new(next.due));
+        }
+    }
+}
+
+/// What follows a hedge.
+struct Next<Request> {
+    due: Option<Instant>,
+    copy: Option<Request>,
+}
+
+/// Sends a hedge, if it may be sent.
+#[cold]
+fn hedge<S, Request, R>(
+    shared: &Shared<S, R>,
+    mut request: Request,
+    race: &mut Option<Box<Race<S, Request>>>,
+    cx: &Context<'_>,
+) -> Next<Request>
+where
+    S: Service<Request> + Clone,
+    R: Replay<Request>,
+{
+    let (hedging, now) = (shared.hedging(), Instant::now());
+    let end = now.checked_add(hedging.hedge_takes());
+    let not_sent = if deadline_in(cx).is_some_and(|deadline| end.is_none_or(|end| end >= deadline)) {
+        Some(NotSent::TooLate)
+    } else {
+        (!shared.pay()).then_some(NotSent::Refused)
+    };
+    if let Some(why) = not_sent {
+        tracing::debug!(?why, "a hedge is not sent");
+        hedging.count_not_sent(why);
+        return Next { due: None, copy: None };
+    }
+    let number = race.as_ref().map_or(0, |race| race.sent()) + 1;
+    let delay = hedging.delay();
+    let may_follow = number < hedging.max_hedges() && delay.is_some();
+    let copy = may_follow.then(|| shared.rules().copy(&request)).flatten();
+    shared.rules().number(&mut request, number);
+    tracing::debug!(hedge = number, "a hedge is sent");
+    hedging.count_sent();
+    race.get_or_insert_with(|| Box::new(Race::new())).send(shared.service(), request, now);
+    Next { due: delay.and_then(|delay| now.checked_add(delay)), copy }
+}
+
+/// The result, with how many hedges there were and which attempt won.
+#[cold]
+fn noted<S, T, E, R>(shared: &Arc<Shared<S, R>>, result: Result<T, E>, sent: u32, winner: u32) -> Result<T, E>
+where
+    E: Rejectable,
+    R: Discard<T>,
+{
+    let attempts = Attempts::raced(sent, winner);
+    match result {
+        Ok(mut response) => {
+            shared.rules().mark(&mut response, &attempts);
+            Ok(response)
+        }
+        Err(error) => Err(error.with_attempts(attempts)),
+    }
+}
+
+/// Discards the response of the first attempt, as far as that takes no waiting.
+fn discard<T, E, R: Discard<T>>(rules: &R, failed: Option<Result<T, E>>, cx: &mut Context<'_>) {
+    let discarding = failed.and_then(Result::ok).and_then(|response| rules.discard(response));
+    if let Some(mut discarding) = discarding {
+        _ = Pin::new(&mut discarding).poll(cx);
+    }
+}
+
+impl<S, Request, R> fmt::Debug for ResponseFuture<S, Request, R>
+where
+    S: Service<Request>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ResponseFuture")
+    }
+}
