@@ -8,7 +8,6 @@ use tower_layer::Layer;
 
 use super::evict::{Bottom, Evict, keep_of};
 use super::making::Making;
-use super::service::PerKey;
 use super::slot::{Entry, Slot};
 use super::table::{Table, VISITS};
 use crate::config::InvalidConfig;
@@ -162,17 +161,6 @@ impl<K, L, F, M> PerKeyLayer<K, L, F, M> {
 impl<K, L, F, M> Clone for PerKeyLayer<K, L, F, M> {
     fn clone(&self) -> Self {
         Self { shared: Arc::clone(&self.shared), max_idle: self.max_idle }
-    }
-}
-
-impl<S, K, L, F, M> Layer<S> for PerKeyLayer<K, L, F, M>
-where
-    L: Layer<S>,
-{
-    type Service = PerKey<S, K, L, F, M>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        PerKey::new(inner, self.clone())
     }
 }
 

@@ -65,6 +65,17 @@ impl<S: Clone, K, L: Layer<S>, F, M> Clone for PerKey<S, K, L, F, M> {
     }
 }
 
+impl<S, K, L, F, M> Layer<S> for PerKeyLayer<K, L, F, M>
+where
+    L: Layer<S>,
+{
+    type Service = PerKey<S, K, L, F, M>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        PerKey::new(inner, self.clone())
+    }
+}
+
 impl<S, K, L, F, M, R> Service<R> for PerKey<S, K, L, F, M>
 where
     S: Clone,

@@ -3,21 +3,11 @@ use std::time::Duration;
 use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
 
+use super::numbers::Numbers;
 use super::policy::RetryPolicy;
 use crate::backoff::Backoff;
 use crate::budget::RetryBudget;
 use crate::config::{InvalidConfig, check_positive};
-
-/// The numbers a policy goes by.
-#[derive(Debug, Clone)]
-pub(super) struct Numbers {
-    pub(super) max_attempts: u32,
-    pub(super) backoff: Backoff,
-    pub(super) max_elapsed: Option<Duration>,
-    pub(super) max_retry_after: Duration,
-    pub(super) wait_for_circuit: bool,
-    pub(super) budget: RetryBudget,
-}
 
 /// Puts a [`RetryPolicy`] together. Made by [`RetryPolicy::builder`].
 #[derive(Debug, Clone)]
@@ -30,6 +20,13 @@ pub struct RetryPolicyBuilder {
     wait_for_circuit: bool,
     budget: Option<RetryBudget>,
     seed: Option<u64>,
+}
+
+impl RetryPolicy {
+    /// Starts with the defaults.
+    pub fn builder() -> RetryPolicyBuilder {
+        RetryPolicyBuilder::new()
+    }
 }
 
 impl RetryPolicyBuilder {

@@ -12,7 +12,7 @@ use tracing::Span;
 use super::journey::Journey;
 use super::plan::Bounds;
 use super::progress::{Progress, effect_of, rejection_of};
-use super::service::Shared;
+use super::shared::Shared;
 use super::span;
 use crate::deadline::{deadline_in, forget_refusing, refusing_for};
 use crate::error::{Rejectable, Rejection};

@@ -3,7 +3,8 @@ use std::sync::Arc;
 use tower_layer::Layer;
 
 use super::policy::RetryPolicy;
-use super::service::{Config, Retry};
+use super::service::Retry;
+use super::shared::Config;
 
 /// Tries again as a [`RetryPolicy`] says, what its rules allow.
 #[derive(Debug)]

@@ -116,10 +116,12 @@ mod builder;
 mod future;
 mod journey;
 mod layer;
+mod numbers;
 mod plan;
 mod policy;
 mod progress;
 mod service;
+mod shared;
 mod span;
 
 pub use crate::attempts::Attempts;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rand::rngs::SmallRng;
 
-use super::builder::{Numbers, RetryPolicyBuilder};
+use super::numbers::Numbers;
 use crate::backoff::Waits;
 use crate::budget::RetryBudget;
 use crate::sync::{Mutex, PoisonError};
@@ -13,12 +13,12 @@ use crate::sync::{Mutex, PoisonError};
 ///
 /// | setter | default |
 /// |---|---|
-/// | [`max_attempts`](RetryPolicyBuilder::max_attempts) | 3, counting the first |
-/// | [`backoff`](RetryPolicyBuilder::backoff) | from 100 ms, doubling up to 5 s, with full jitter |
-/// | [`max_elapsed`](RetryPolicyBuilder::max_elapsed) | no bound |
-/// | [`max_retry_after`](RetryPolicyBuilder::max_retry_after) | 60 s |
-/// | [`wait_for_circuit`](RetryPolicyBuilder::wait_for_circuit) | off |
-/// | [`budget`](RetryPolicyBuilder::budget) | its own: 20 % of the requests over 10 s, plus 10 |
+/// | [`max_attempts`](super::RetryPolicyBuilder::max_attempts) | 3, counting the first |
+/// | [`backoff`](super::RetryPolicyBuilder::backoff) | from 100 ms, doubling up to 5 s, with full jitter |
+/// | [`max_elapsed`](super::RetryPolicyBuilder::max_elapsed) | no bound |
+/// | [`max_retry_after`](super::RetryPolicyBuilder::max_retry_after) | 60 s |
+/// | [`wait_for_circuit`](super::RetryPolicyBuilder::wait_for_circuit) | off |
+/// | [`budget`](super::RetryPolicyBuilder::budget) | its own: 20 % of the requests over 10 s, plus 10 |
 #[derive(Clone)]
 pub struct RetryPolicy {
     shared: Arc<Shared>,
@@ -30,11 +30,6 @@ struct Shared {
 }
 
 impl RetryPolicy {
-    /// Starts with the defaults.
-    pub fn builder() -> RetryPolicyBuilder {
-        RetryPolicyBuilder::new()
-    }
-
     pub(super) fn new(numbers: Numbers, rng: SmallRng) -> Self {
         Self { shared: Arc::new(Shared { numbers, rng: Mutex::new(rng) }) }
     }

@@ -1,14 +1,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::body::Plain;
 #[cfg(feature = "http")]
-use super::layer::WithBody;
-use super::layer::{Parts, Plain, Stack};
+use super::body::WithBody;
+use super::layer::{Parts, Stack};
 use super::numbers::Times;
 use crate::backoff::{Backoff, Jitter};
 use crate::bulkhead::{BulkheadLayer, QueueingBulkheadLayer};
 use crate::circuit_breaker::{Circuit, CircuitBreakerLayer, CircuitBuilder};
 use crate::config::InvalidConfig;
+#[cfg(feature = "http")]
+use crate::http::{Http, HttpRules};
 use crate::retry::{RetryBudget, RetryLayer, RetryPolicy, RetryPolicyBuilder};
 use crate::timeout::TimeoutLayer;
 
@@ -43,6 +46,24 @@ enum Part<B, G> {
     Build(B),
     Given(G),
     Without,
+}
+
+impl<R> Stack<R> {
+    /// Starts a stack for what is not HTTP, with the numbers of [the table](super). The name is that of the circuit;
+    /// `rules` judge the results and say what may be repeated.
+    pub fn new(name: impl Into<Arc<str>>, rules: R) -> StackBuilder<R> {
+        StackBuilder::new(name.into(), rules, Plain)
+    }
+}
+
+#[cfg(feature = "http")]
+impl Stack<HttpRules> {
+    /// Starts a stack for an HTTP client, with the numbers of [the table](super) and the rules of
+    /// [`Http`](crate::http::Http). The name is that of the circuit.
+    pub fn http(name: impl Into<Arc<str>>) -> StackBuilder<HttpRules, WithBody> {
+        let rules = Http::builder();
+        StackBuilder::new(name.into(), rules, WithBody { until_head: false })
+    }
 }
 
 impl<R, B> StackBuilder<R, B> {

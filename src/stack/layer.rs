@@ -2,7 +2,9 @@ use std::sync::Arc;
 
 use tower_layer::Layer;
 
-use super::builder::StackBuilder;
+use super::body::Plain;
+#[cfg(feature = "http")]
+use super::body::WithBody;
 use super::service::StackService;
 use crate::bulkhead::{QueueingBulkheadLayer, Semaphore};
 use crate::circuit_breaker::{Circuit, CircuitBreakerLayer};
@@ -26,17 +28,6 @@ pub struct Stack<R, B = Plain> {
 #[cfg(feature = "http")]
 pub type HttpStack<R = HttpRules> = Stack<R, WithBody>;
 
-/// Responses are whole when they are there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Plain;
-
-/// Responses have bodies, which the total timeout bounds too unless [`until_head`](StackBuilder::until_head) was called.
-#[cfg(feature = "http")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WithBody {
-    pub(super) until_head: bool,
-}
-
 #[derive(Debug)]
 pub(super) struct Parts<R> {
     pub(super) total: TimeoutLayer,
@@ -47,24 +38,6 @@ pub(super) struct Parts<R> {
     /// Whether there is a circuit that can open.
     pub(super) has_circuit: bool,
     pub(super) has_bulkhead: bool,
-}
-
-impl<R> Stack<R> {
-    /// Starts a stack for what is not HTTP, with the numbers of [the table](super). The name is that of the circuit;
-    /// `rules` judge the results and say what may be repeated.
-    pub fn new(name: impl Into<Arc<str>>, rules: R) -> StackBuilder<R> {
-        StackBuilder::new(name.into(), rules, Plain)
-    }
-}
-
-#[cfg(feature = "http")]
-impl Stack<HttpRules> {
-    /// Starts a stack for an HTTP client, with the numbers of [the table](super) and the rules of
-    /// [`Http`](crate::http::Http). The name is that of the circuit.
-    pub fn http(name: impl Into<Arc<str>>) -> StackBuilder<HttpRules, WithBody> {
-        let rules = crate::http::Http::builder();
-        StackBuilder::new(name.into(), rules, WithBody { until_head: false })
-    }
 }
 
 impl<R, B> Stack<R, B> {

@@ -76,17 +76,20 @@
 //! # }
 //! ```
 
+mod body;
 mod builder;
 mod call;
 mod layer;
 mod numbers;
 mod service;
 
-pub use builder::StackBuilder;
-pub use layer::Plain;
-pub use layer::Stack;
+pub use body::Plain;
 #[cfg(feature = "http")]
-pub use layer::{HttpStack, WithBody};
+pub use body::WithBody;
+pub use builder::StackBuilder;
+#[cfg(feature = "http")]
+pub use layer::HttpStack;
+pub use layer::Stack;
 #[cfg(feature = "http")]
 pub use service::HttpStackService;
 pub use service::StackService;

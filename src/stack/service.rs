@@ -2,9 +2,9 @@ use std::task::{Context, Poll};
 
 use tower_service::Service;
 
-use super::layer::Plain;
+use super::body::Plain;
 #[cfg(feature = "http")]
-use super::layer::WithBody;
+use super::body::WithBody;
 use crate::bulkhead::QueueingBulkhead;
 use crate::circuit_breaker::CircuitBreaker;
 use crate::error::{Error, ServiceError};

@@ -26,8 +26,15 @@ pub struct ThrottleBuilder {
     seed: Option<u64>,
 }
 
+impl Throttle {
+    /// Starts a throttle. The name goes into its rejections.
+    pub fn builder(name: impl Into<Arc<str>>) -> ThrottleBuilder {
+        ThrottleBuilder::new(name.into())
+    }
+}
+
 impl ThrottleBuilder {
-    pub(super) const fn new(name: Arc<str>) -> Self {
+    const fn new(name: Arc<str>) -> Self {
         Self {
             name,
             window: Duration::from_secs(10),

@@ -5,7 +5,6 @@ use rand::RngExt as _;
 use rand::rngs::SmallRng;
 use tokio::time::Instant;
 
-use super::builder::ThrottleBuilder;
 use super::core::{Core, Ending};
 use crate::error::Rejection;
 use crate::rules::Verdict;
@@ -32,11 +31,6 @@ struct State {
 }
 
 impl Throttle {
-    /// Starts a throttle. The name goes into its rejections.
-    pub fn builder(name: impl Into<Arc<str>>) -> ThrottleBuilder {
-        ThrottleBuilder::new(name.into())
-    }
-
     pub(super) fn new(name: Arc<str>, core: Core, rng: SmallRng) -> Self {
         let state = Mutex::new(State { core, rng });
         Self { shared: Arc::new(Shared { name, reject_ratio: AtomicU64::new(0.0_f64.to_bits()), state }) }
