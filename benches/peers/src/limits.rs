@@ -118,7 +118,7 @@ where
 }
 
 /// A service that nobody can share.
-struct Alone<S>(S);
+pub struct Alone<S>(pub S);
 
 impl<S: Service<u64> + Send> Task for Alone<S> {
     fn make_calls(&mut self, calls: u64) {

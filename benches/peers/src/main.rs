@@ -10,6 +10,7 @@
 mod counting;
 #[path = "../../harness/mod.rs"]
 mod harness;
+mod hedges;
 mod instructions;
 mod limits;
 mod report;
@@ -95,6 +96,9 @@ fn races(quick: bool) -> Vec<Race> {
         Race::of("rate limit, the check alone, two tasks", limits::checks()).two_tasks(),
         Race::of("rate limit", limits::limits(HEALTHY)),
         Race::of("rate limit, two tasks", limits::shared_limits(HEALTHY)).two_tasks(),
+        Race::of("hedge, not sent", hedges::hedges(HEALTHY)),
+        Race::of("hedge, not sent, two tasks", hedges::shared_hedges(HEALTHY)).two_tasks(),
+        Race::of("faults, off", hedges::faults(HEALTHY)),
         Race::of("layers", stacks::stacks(HEALTHY)),
         Race::of("layers, two tasks", stacks::stacks(HEALTHY)).two_tasks(),
         Race::of("layers, pends once", stacks::stacks(PendsOnce)),
