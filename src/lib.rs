@@ -23,6 +23,8 @@ pub mod until_body_end;
 pub mod window;
 
 mod attempts;
+mod boxed;
+mod caught;
 mod config;
 mod deadline;
 mod macros;
