@@ -20,6 +20,7 @@ pub mod rules;
 pub mod saga;
 pub mod stack;
 pub mod until_body_end;
+pub mod verify;
 pub mod window;
 
 mod attempts;
@@ -58,3 +59,5 @@ pub use stack::{Stack, StackService};
 pub use throttle::ThrottleLayer;
 #[doc(inline)]
 pub use timeout::TimeoutLayer;
+#[doc(inline)]
+pub use verify::{Verified, VerifyLayer};

@@ -14,3 +14,4 @@ mod saga;
 mod stack;
 mod throttle;
 mod timeout;
+mod verify;
