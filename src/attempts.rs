@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use crate::provider::Said;
+
 /// How many reasons are kept: more than anyone reads, and a bound on what a policy of a million attempts can hold.
 const MAX_REASONS: usize = 16;
 
@@ -15,11 +17,26 @@ pub struct Attempts {
     count: u32,
     reasons: Vec<Cow<'static, str>>,
     paused: Duration,
+    providers: Vec<Said>,
 }
 
 impl Attempts {
     pub(crate) const fn first() -> Self {
-        Self { count: 1, reasons: Vec::new(), paused: Duration::ZERO }
+        Self { count: 1, reasons: Vec::new(), paused: Duration::ZERO, providers: Vec::new() }
+    }
+
+    /// What the providers of a failover said.
+    pub(crate) fn at(providers: Vec<Said>) -> Self {
+        Self { providers, ..Self::first() }
+    }
+
+    /// The same as seen from further out: a failover adds its providers, a retry its attempts.
+    pub(crate) fn within(self, mut outer: Self) -> Self {
+        if outer.providers.is_empty() {
+            outer.providers = self.providers;
+            return outer;
+        }
+        Self { providers: outer.providers, ..self }
     }
 
     /// Adds an attempt, made because the one before it failed for `reason`, after a pause.
@@ -48,5 +65,13 @@ impl Attempts {
     #[must_use]
     pub const fn paused(&self) -> Duration {
         self.paused
+    }
+
+    /// The providers of a failover that were tried, in their order, and what was wrong with each, as
+    /// [`Classify::error_type`](crate::rules::Classify::error_type) names it. Empty where there is no failover. The other
+    /// numbers are those of the provider whose result this is.
+    #[must_use]
+    pub fn providers(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
+        self.providers.iter().map(|(name, said)| (&**name, &**said))
     }
 }

@@ -12,6 +12,7 @@ pub mod timeout;
 
 pub mod backoff;
 pub mod error;
+pub mod failover;
 #[cfg(feature = "http")]
 pub mod http;
 #[cfg(feature = "per-key")]
@@ -30,6 +31,7 @@ mod config;
 mod deadline;
 mod macros;
 mod oneshot;
+mod provider;
 mod sync;
 
 #[doc(inline)]
@@ -42,6 +44,8 @@ pub use config::InvalidConfig;
 pub use deadline::deadline;
 #[doc(inline)]
 pub use error::{Error, Rejection, ServiceErrorLayer};
+#[doc(inline)]
+pub use failover::Failover;
 #[doc(inline)]
 pub use fallback::FallbackLayer;
 #[cfg(feature = "per-key")]

@@ -19,7 +19,7 @@ pub enum Error<E> {
     Rejected(Rejection),
     /// The service failed with an error of its own.
     Service(E),
-    /// The last of several attempts failed.
+    /// The last of several attempts failed, or all providers of a failover did.
     Retried(Retried<E>),
 }
 
@@ -33,6 +33,12 @@ pub struct Retried<E> {
 impl<E> Retried<E> {
     pub(super) fn new(error: Error<E>, attempts: Attempts) -> Self {
         Self { inner: Box::new((error, attempts)) }
+    }
+
+    /// The same error, as a layer further out tells of it.
+    pub(super) fn within(self, outer: Attempts) -> Self {
+        let (error, attempts) = *self.inner;
+        Self::new(error, attempts.within(outer))
     }
 
     /// The error of the last attempt.
@@ -117,7 +123,7 @@ impl<E> Error<E> {
         self.rejection().and_then(Rejection::retry_after)
     }
 
-    /// What was tried, if a retry layer made more than one attempt.
+    /// What was tried, if a retry layer made more than one attempt, or if it went through a failover.
     #[must_use]
     pub fn attempts(&self) -> Option<&Attempts> {
         match self {
@@ -150,7 +156,15 @@ impl<E: fmt::Display> fmt::Display for Error<E> {
                 .enumerate()
                 .try_for_each(|(place, word)| write!(f, "{}{word}", if place == 0 { "" } else { " " })),
             Self::Service(error) => error.fmt(f),
-            Self::Retried(retried) => write!(f, "{} (after {} attempts)", retried.last(), retried.attempts().count()),
+            Self::Retried(retried) => {
+                retried.last().fmt(f)?;
+                if retried.attempts().count() > 1 {
+                    write!(f, " (after {} attempts)", retried.attempts().count())?;
+                }
+                retried.attempts().providers().enumerate().try_for_each(|(place, (name, said))| {
+                    write!(f, "{}{name}: {said}", if place == 0 { "; " } else { ", " })
+                })
+            }
         }
     }
 }

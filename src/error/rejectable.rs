@@ -58,7 +58,10 @@ impl<E> Rejectable for Error<E> {
     }
 
     fn with_attempts(self, attempts: Attempts) -> Self {
-        Self::Retried(Retried::new(self, attempts))
+        match self {
+            Self::Retried(retried) => Self::Retried(retried.within(attempts)),
+            error => Self::Retried(Retried::new(error, attempts)),
+        }
     }
 }
 

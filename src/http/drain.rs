@@ -9,6 +9,7 @@ use pin_project_lite::pin_project;
 use super::rules::{Http, HttpRules};
 use crate::attempts::Attempts;
 use crate::deadline::{Timer, end_of};
+use crate::provider::Provider;
 use crate::rules::{Discard, Discarding};
 
 /// How many frames are read before the clock is asked and other tasks have their turn: a body may be always ready, and
@@ -73,6 +74,10 @@ where
     fn mark(&self, response: &mut Response<B>, attempts: &Attempts) {
         response.extensions_mut().insert(attempts.clone());
     }
+
+    fn mark_provider(&self, response: &mut Response<B>, provider: &Provider) {
+        response.extensions_mut().insert(provider.clone());
+    }
 }
 
 #[cfg(feature = "reqwest")]
@@ -83,6 +88,10 @@ impl Discard<reqwest::Response> for HttpRules {
 
     fn mark(&self, response: &mut reqwest::Response, attempts: &Attempts) {
         response.extensions_mut().insert(attempts.clone());
+    }
+
+    fn mark_provider(&self, response: &mut reqwest::Response, provider: &Provider) {
+        response.extensions_mut().insert(provider.clone());
     }
 }
 
@@ -97,6 +106,10 @@ where
     fn mark(&self, response: &mut Response<B>, attempts: &Attempts) {
         response.extensions_mut().insert(attempts.clone());
     }
+
+    fn mark_provider(&self, response: &mut Response<B>, provider: &Provider) {
+        response.extensions_mut().insert(provider.clone());
+    }
 }
 
 #[cfg(feature = "reqwest")]
@@ -107,6 +120,10 @@ impl Discard<reqwest::Response> for Http {
 
     fn mark(&self, response: &mut reqwest::Response, attempts: &Attempts) {
         response.extensions_mut().insert(attempts.clone());
+    }
+
+    fn mark_provider(&self, response: &mut reqwest::Response, provider: &Provider) {
+        response.extensions_mut().insert(provider.clone());
     }
 }
 
