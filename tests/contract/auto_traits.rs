@@ -75,6 +75,12 @@ fn layers_services_and_futures_are_shareable() {
         rules_fn(|_: Result<&String, &Error<std::io::Error>>| Verdict::Success),
     ));
     layer_is_shareable(&bulkhead());
+    let ask = |_: String, _| async { Ok::<_, std::io::Error>(windbreak::Verified::Unknown) };
+    layer_is_shareable(&windbreak::VerifyLayer::new(ErrorsOnly, ask));
+    layer_is_shareable(&windbreak::DeadLetterLayer::new(ErrorsOnly, tokio::sync::mpsc::channel(1).0));
+    layer_is_shareable(&tower::layer::layer_fn(|inner: Inner| {
+        windbreak::Failover::new("card", ErrorsOnly).to("a", inner).build().expect("valid")
+    }));
     layer_is_shareable(&ServiceBuilder::new().layer(retry()).layer(breaker()).layer(bulkhead()).into_inner());
 }
 
@@ -86,6 +92,9 @@ fn handles_policies_and_numbers_are_shareable() {
     clonable::<State>();
     shareable::<Permit>();
     clonable::<Semaphore>();
+    clonable::<windbreak::failover::FailoverHandle>();
+    clonable::<windbreak::failover::Status>();
+    clonable::<windbreak::dead_letter::DeadLetterCounts>();
     clonable::<RetryPolicy>();
     clonable::<RetryPolicyBuilder>();
     clonable::<RetryBudget>();

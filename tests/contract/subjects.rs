@@ -11,8 +11,8 @@ use tower::{Service, ServiceBuilder, ServiceExt};
 use windbreak::circuit_breaker::State;
 use windbreak::rules::ErrorsOnly;
 use windbreak::{
-    BulkheadLayer, Circuit, CircuitBreakerLayer, Error, FallbackLayer, PerKeyLayer, RetryLayer, RetryPolicy,
-    TimeoutLayer,
+    BulkheadLayer, Circuit, CircuitBreakerLayer, DeadLetterLayer, Error, Failover, FallbackLayer, PerKeyLayer,
+    RetryLayer, RetryPolicy, TimeoutLayer, Verified, VerifyLayer,
 };
 
 use crate::support::{AllIdempotent, all_idempotent, all_safe};
@@ -94,6 +94,27 @@ pub(crate) fn timeout() -> Subject {
 
 pub(crate) fn retry() -> Subject {
     Subject::new(retry_layer(), || true)
+}
+
+/// Every failed request is asked about, and the question finds nothing out.
+pub(crate) fn verify() -> Subject {
+    let ask = |_: Request, _| std::future::ready(Ok::<_, std::io::Error>(Verified::Unknown));
+    Subject::new(VerifyLayer::new(ErrorsOnly, ask), || true)
+}
+
+pub(crate) fn dead_letter() -> Subject {
+    let (sink, letters) = tokio::sync::mpsc::channel(8);
+    Subject::new(DeadLetterLayer::new(ErrorsOnly, sink), move || letters.is_empty())
+}
+
+/// With another provider, so that there is a copy of each request.
+pub(crate) fn failover() -> Subject {
+    let other = Control::default();
+    let second = other.clone();
+    let layer = tower::layer::layer_fn(move |first: Callee| {
+        Failover::new("card", all_safe()).to("first", first).to("second", second.callee()).build().expect("valid")
+    });
+    Subject::new(layer, move || (other.instances(), other.futures()) == (1, 0))
 }
 
 /// Closed, it lends nothing.
