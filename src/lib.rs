@@ -20,7 +20,9 @@ pub mod throttle;
 pub mod timeout;
 
 pub mod backoff;
+pub mod dead_letter;
 pub mod error;
+pub mod failover;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod per_key;
@@ -28,14 +30,18 @@ pub mod rules;
 pub mod saga;
 pub mod stack;
 pub mod until_body_end;
+pub mod verify;
 pub mod window;
 
 mod attempts;
 mod budget;
+mod boxed;
+mod caught;
 mod config;
 mod deadline;
 mod macros;
 mod oneshot;
+mod provider;
 mod sync;
 
 #[doc(inline)]
@@ -45,9 +51,13 @@ pub use circuit_breaker::{Circuit, CircuitBreakerLayer};
 #[doc(inline)]
 pub use config::InvalidConfig;
 #[doc(inline)]
+pub use dead_letter::DeadLetterLayer;
+#[doc(inline)]
 pub use deadline::deadline;
 #[doc(inline)]
 pub use error::{Error, Rejection, ServiceErrorLayer};
+#[doc(inline)]
+pub use failover::Failover;
 #[doc(inline)]
 pub use fallback::FallbackLayer;
 #[doc(inline)]
@@ -70,6 +80,8 @@ pub use stack::{Stack, StackService};
 pub use throttle::ThrottleLayer;
 #[doc(inline)]
 pub use timeout::TimeoutLayer;
+#[doc(inline)]
+pub use verify::{Verified, VerifyLayer};
 
 /// The recipes are tests.
 #[cfg(doctest)]

@@ -19,7 +19,7 @@ pub enum Error<E> {
     Rejected(Rejection),
     /// The service failed with an error of its own.
     Service(E),
-    /// The last of several attempts failed.
+    /// The last of several attempts failed, or all providers of a failover did.
     Retried(Retried<E>),
 }
 
@@ -117,7 +117,7 @@ impl<E> Error<E> {
         self.rejection().and_then(Rejection::retry_after)
     }
 
-    /// What was tried, if a retry layer made more than one attempt.
+    /// What was tried, if a retry layer made more than one attempt, or if it went through a failover.
     #[must_use]
     pub fn attempts(&self) -> Option<&Attempts> {
         match self {
@@ -152,7 +152,10 @@ impl<E: fmt::Display> fmt::Display for Error<E> {
             Self::Service(error) => error.fmt(f),
             Self::Retried(retried) => {
                 let count = retried.attempts().count();
-                write!(f, "{} (after {count} attempt{})", retried.last(), if count == 1 { "" } else { "s" })
+                write!(f, "{} (after {count} attempt{})", retried.last(), if count == 1 { "" } else { "s" })?;
+                retried.attempts().providers().enumerate().try_for_each(|(place, (name, said))| {
+                    write!(f, "{}{name}: {said}", if place == 0 { "; " } else { ", " })
+                })
             }
         }
     }

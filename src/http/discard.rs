@@ -4,6 +4,7 @@ use http_body::Body;
 use super::drain::Drain;
 use super::rules::{Http, HttpRules};
 use crate::attempts::Attempts;
+use crate::provider::Provider;
 use crate::rules::{Discard, Discarding};
 
 impl<B> Discard<Response<B>> for HttpRules
@@ -17,6 +18,10 @@ where
     fn mark(&self, response: &mut Response<B>, attempts: &Attempts) {
         note(response.extensions_mut(), attempts);
     }
+
+    fn mark_provider(&self, response: &mut Response<B>, provider: &Provider) {
+        response.extensions_mut().insert(provider.clone());
+    }
 }
 
 #[cfg(feature = "reqwest")]
@@ -27,6 +32,10 @@ impl Discard<reqwest::Response> for HttpRules {
 
     fn mark(&self, response: &mut reqwest::Response, attempts: &Attempts) {
         note(response.extensions_mut(), attempts);
+    }
+
+    fn mark_provider(&self, response: &mut reqwest::Response, provider: &Provider) {
+        response.extensions_mut().insert(provider.clone());
     }
 }
 
@@ -41,6 +50,10 @@ where
     fn mark(&self, response: &mut Response<B>, attempts: &Attempts) {
         note(response.extensions_mut(), attempts);
     }
+
+    fn mark_provider(&self, response: &mut Response<B>, provider: &Provider) {
+        response.extensions_mut().insert(provider.clone());
+    }
 }
 
 #[cfg(feature = "reqwest")]
@@ -51,6 +64,10 @@ impl Discard<reqwest::Response> for Http {
 
     fn mark(&self, response: &mut reqwest::Response, attempts: &Attempts) {
         note(response.extensions_mut(), attempts);
+    }
+
+    fn mark_provider(&self, response: &mut reqwest::Response, provider: &Provider) {
+        response.extensions_mut().insert(provider.clone());
     }
 }
 

@@ -1,11 +1,14 @@
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::attempts::Attempts;
+use crate::boxed::Boxed;
+use crate::provider::Provider;
 
-/// Decides what happens to responses: to one that will be retried, and to one that took several attempts.
+/// Decides what happens to responses: to one that will be retried, to one that took several attempts, and to
+/// one that a provider of a failover gave.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not know how to discard a `{T}`",
     label = "these rules do not know this response",
@@ -23,6 +26,9 @@ pub trait Discard<T> {
     /// Notes in a response that is returned how many attempts it took, if it took more than one. The default does
     /// nothing.
     fn mark(&self, _response: &mut T, _attempts: &Attempts) {}
+
+    /// Notes in a response which provider of a [failover](crate::failover) gave it. The default does nothing.
+    fn mark_provider(&self, _response: &mut T, _provider: &Provider) {}
 }
 
 impl<C, T> Discard<T> for Arc<C>
@@ -36,6 +42,10 @@ where
     fn mark(&self, response: &mut T, attempts: &Attempts) {
         (**self).mark(response, attempts);
     }
+
+    fn mark_provider(&self, response: &mut T, provider: &Provider) {
+        (**self).mark_provider(response, provider);
+    }
 }
 
 /// What remains to be done with a discarded response, such as reading its body to the end.
@@ -43,14 +53,13 @@ where
 /// Dropped before it is ready, it drops the response.
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct Discarding {
-    /// Locked by nobody: the lock makes it `Sync`.
-    future: Mutex<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    future: Boxed<()>,
 }
 
 impl Discarding {
     /// Runs `future` while the retry pauses.
     pub fn new(future: impl Future<Output = ()> + Send + 'static) -> Self {
-        Self { future: Mutex::new(Box::pin(future)) }
+        Self { future: Boxed::new(future) }
     }
 }
 
@@ -58,7 +67,7 @@ impl Future for Discarding {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.future.get_mut().unwrap_or_else(PoisonError::into_inner).as_mut().poll(cx)
+        Pin::new(&mut self.future).poll(cx)
     }
 }
 

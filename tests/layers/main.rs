@@ -4,8 +4,10 @@
 mod support;
 
 mod bulkhead;
+mod dead_letter;
 mod deadline;
 mod errors;
+mod failover;
 mod fallback;
 mod faults;
 mod hedge;
@@ -20,3 +22,4 @@ mod saga;
 mod stack;
 mod throttle;
 mod timeout;
+mod verify;
