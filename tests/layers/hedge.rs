@@ -606,9 +606,8 @@ async fn a_learned_delay_follows_what_is_seen() {
 #[tokio::test(start_paused = true)]
 async fn what_is_cancelled_or_fails_took_at_least_so_long() {
     let log = Log::default();
-    let layer = HedgeLayer::extra_load(0.2, all_idempotent()).unwrap().max_hedges(0).unwrap();
+    let layer = HedgeLayer::extra_load(0.3, all_idempotent()).unwrap();
     let hedging = layer.hedging();
-    hedging.set_max_hedges(1).unwrap();
     let fates: Vec<_> = (0..200)
         .map(|n| [Answers(millis(20)), Fails(millis(1)), Hangs][usize::from(n % 4 == 1) + 2 * usize::from(n % 4 == 3)])
         .collect();
@@ -616,7 +615,7 @@ async fn what_is_cancelled_or_fails_took_at_least_so_long() {
     for _ in 0..100 {
         _ = timeout(millis(500), client.clone().oneshot(Get)).await;
     }
-    // A third of those that did not fail at once were cancelled: nobody knows how long one in five takes.
+    // A third of those that did not fail at once were cancelled: nobody knows how long three in ten take.
     let delay = hedging.delay().unwrap();
     assert!((millis(500)..millis(520)).contains(&delay), "{delay:?}");
 }
