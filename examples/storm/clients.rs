@@ -11,7 +11,7 @@ use reqwest::{Client, ClientBuilder, Request, Response};
 use tower::{Service, ServiceBuilder};
 use windbreak::backoff::Backoff;
 use windbreak::http::Http;
-use windbreak::{BulkheadLayer, Circuit, Error, FallbackLayer, Stack};
+use windbreak::{BulkheadLayer, Circuit, Error, FallbackLayer, Faults, InvalidConfig, Stack};
 
 /// What `reqwest` alone has.
 pub(crate) const ALONE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -34,6 +34,16 @@ const FAILURE_RATIO: f64 = 0.75;
 /// Where the pauses between attempts start; the naive retry has the same ones.
 const PAUSES: Backoff = Backoff::exponential(Duration::from_millis(50));
 
+/// Faults of the client in the stack. They stand below all layers.
+pub(crate) type ClientFaults = Faults<Request, reqwest::Error>;
+
+/// On top of what the storm does: one response in ten is late, and one in twenty never comes, whether the server was asked
+/// or not.
+pub(crate) fn start(faults: &ClientFaults) -> Result<(), InvalidConfig> {
+    let late = Duration::from_millis(50)..=Duration::from_millis(500);
+    faults.plan().delay(0.1, late).hang(0.025).lose_answer(0.025).start()
+}
+
 /// Marks the responses that did not come from the server.
 pub(crate) const FALLBACK_HEADER: &str = "x-fallback";
 
@@ -46,8 +56,11 @@ pub(crate) struct Sheltered<S> {
 /// The usual layers around `reqwest`, in the order a request meets them.
 pub(crate) fn sheltered(
     seed: u64,
+    faults: &ClientFaults,
 ) -> Result<
-    Sheltered<impl Service<Request, Response = Response, Error = Error<reqwest::Error>, Future: Send> + Clone + Send>,
+    Sheltered<
+        impl Service<Request, Response = Response, Error = Error<reqwest::Error>, Future: Send> + Clone + Send + use<>,
+    >,
     Box<dyn StdError>,
 > {
     let stack = Stack::http("storm")
@@ -62,6 +75,7 @@ pub(crate) fn sheltered(
     let client = ServiceBuilder::new()
         .layer(FallbackLayer::function(|_| Ok(last_known_response()), Http))
         .layer(stack)
+        .layer(faults.layer())
         .service(reqwest().build()?);
     Ok(Sheltered { client, circuit })
 }

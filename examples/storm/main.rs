@@ -18,6 +18,7 @@
 //! cargo run --release --example storm
 //! cargo run --release --example storm -- --quick
 //! cargo run --release --example storm -- --out docs/storm.svg   # the picture in the README
+//! cargo run --release --example storm -- --faults               # the client in the stack fails on purpose as well
 //! cargo test --example storm                                    # what can be tested without a storm
 //! ```
 
@@ -42,7 +43,7 @@ use reqwest::Url;
 use windbreak::Circuit;
 use windbreak::circuit_breaker::State;
 
-use crate::clients::{Sheltered, TOTAL_TIMEOUT};
+use crate::clients::{ClientFaults, Sheltered, TOTAL_TIMEOUT};
 use crate::observed::{Side, Storm};
 use crate::script::Script;
 use crate::server::Server;
@@ -63,6 +64,9 @@ struct Options {
     /// Where chance starts: the servers' times and errors, the pauses between retries
     #[arg(long, default_value_t = 7)]
     seed: u64,
+    /// Let the client in the stack, and only that, delay, hang and lose responses on purpose
+    #[arg(long)]
+    faults: bool,
 }
 
 #[tokio::main]
@@ -85,7 +89,11 @@ async fn main() -> Result<ExitCode, Box<dyn StdError>> {
 
 async fn run(options: &Options) -> Result<Storm, Box<dyn StdError>> {
     let (alone_client, retrying_client) = (clients::alone()?, clients::retrying(options.seed)?);
-    let Sheltered { client: sheltered_client, circuit } = clients::sheltered(options.seed)?;
+    let faults = ClientFaults::new().seed(options.seed);
+    let Sheltered { client: sheltered_client, circuit } = clients::sheltered(options.seed, &faults)?;
+    if options.faults {
+        clients::start(&faults)?;
+    }
 
     let script = Script::start(Duration::from_secs(if options.quick { 10 } else { 20 }) / Script::STEPS);
     let side = || Server::start(script, options.seed).map(|server| Side { server, log: Log::new(script) });
@@ -100,6 +108,9 @@ async fn run(options: &Options) -> Result<Storm, Box<dyn StdError>> {
         report::progress(script, [&alone, &retrying, &sheltered], &circuit),
         watch(script, &circuit),
     );
+    if options.faults {
+        println!("\nfaults on purpose in the stack's client: {:?}", faults.counts());
+    }
     let late = late.max(late_too).max(late_as_well);
     let [alone, retrying, sheltered] = [alone, retrying, sheltered].map(|side| side.observed());
     Ok(Storm { script, rate, late, alone, retrying, sheltered, states })

@@ -145,6 +145,21 @@ mod tests {
     }
 
     #[test]
+    fn delays_are_drawn_from_all_of_their_range() {
+        let (start, end) = (Duration::from_millis(5), Duration::from_millis(9));
+        let mut dice = dice(Rates { delay: 1.0, delays: start..=end, ..Rates::NONE }, 7);
+        let delays: Vec<_> = (0..DRAWS)
+            .map(|_| match dice.next() {
+                Fault::Delay(delay) => delay,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        let (shortest, longest) = (delays.iter().min().unwrap(), delays.iter().max().unwrap());
+        let near = Duration::from_micros(10);
+        assert!(*shortest < start + near && *longest > end - near, "from {shortest:?} to {longest:?}");
+    }
+
+    #[test]
     fn a_rate_of_one_is_always_and_of_zero_never() {
         let mut dice = dice(Rates { hang: 1.0, ..Rates::NONE }, 7);
         assert!((0..DRAWS).all(|_| dice.next() == Fault::Hang));

@@ -122,6 +122,25 @@ fn two_of_a_hundred_are_under_way_after_the_delay_of_two_in_a_hundred() {
 }
 
 #[test]
+fn a_share_that_is_reached_exactly_is_reached() {
+    let mut quantile = Quantile::new();
+    for micros in 1..=98 {
+        quantile.record(Lasted::Exactly(Duration::from_micros(micros)));
+    }
+    for _ in 0..2 {
+        quantile.record(Lasted::Exactly(Duration::from_secs(1)));
+    }
+    // Of 98 factors, whose product is not exact.
+    assert_eq!(quantile.estimate(0.02).unwrap().delay, Duration::from_micros(100));
+    // Of one factor, whose product is.
+    let mut quantile = Quantile::new();
+    for number in 0..MINIMUM {
+        quantile.record(Lasted::Exactly(if number % 2 == 0 { Duration::ZERO } else { Duration::from_secs(1) }));
+    }
+    assert_eq!(quantile.estimate(0.5).unwrap().delay, Duration::from_micros(1));
+}
+
+#[test]
 fn an_estimate_is_due_with_the_hundredth_attempt_and_then_with_each_32nd() {
     let mut quantile = Quantile::new();
     let mut due = Vec::new();
