@@ -31,7 +31,9 @@ pub mod until_body_end;
 pub mod window;
 
 mod attempts;
+mod boxed;
 mod budget;
+mod caught;
 mod config;
 mod deadline;
 mod macros;

@@ -36,9 +36,12 @@
 //! ```
 
 mod any;
+mod chain;
 mod rejectable;
 mod rejection;
 mod service;
+
+pub(crate) use chain::chain;
 
 pub use any::{Error, Retried};
 pub use rejectable::Rejectable;

@@ -1,9 +1,10 @@
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::attempts::Attempts;
+use crate::boxed::Boxed;
 
 /// Decides what happens to responses: to one that will be retried, and to one that took several attempts.
 #[diagnostic::on_unimplemented(
@@ -43,14 +44,13 @@ where
 /// Dropped before it is ready, it drops the response.
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct Discarding {
-    /// Locked by nobody: the lock makes it `Sync`.
-    future: Mutex<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    future: Boxed<()>,
 }
 
 impl Discarding {
     /// Runs `future` while the retry pauses.
     pub fn new(future: impl Future<Output = ()> + Send + 'static) -> Self {
-        Self { future: Mutex::new(Box::pin(future)) }
+        Self { future: Boxed::new(future) }
     }
 }
 
@@ -58,7 +58,7 @@ impl Future for Discarding {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.future.get_mut().unwrap_or_else(PoisonError::into_inner).as_mut().poll(cx)
+        Pin::new(&mut self.future).poll(cx)
     }
 }
 

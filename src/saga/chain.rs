@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::caught::catch;
+use crate::caught::catch;
 use super::error::UndoReport;
 use super::plan::Plan;
 use super::undo::Undo;

@@ -146,7 +146,6 @@
 //! # }
 //! ```
 
-mod caught;
 mod chain;
 mod error;
 mod pending;

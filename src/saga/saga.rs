@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::caught::catch;
+use crate::caught::catch;
 use super::chain::Chain;
 use super::error::{UndoReport, Unfinished};
 use super::pending::Pending;

@@ -3,7 +3,7 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use super::caught::{Caught, catch};
+use crate::caught::{Caught, catch};
 use super::chain::Chain;
 use super::error::{Cause, SagaError, UndoReport};
 use super::plan::{Closed, IfUnknown, Label};

@@ -1,15 +1,14 @@
-use std::future::poll_fn;
-use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::pin::Pin;
 
 use rand::rngs::SmallRng;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
-use super::caught::Caught;
 use super::policy::UndoPolicy;
 use super::stuck::Reason;
 use crate::backoff::Waits;
-use crate::deadline::{Scope, Timer, end_of};
+use crate::caught::Caught;
+use crate::deadline::{end_of, within};
+use crate::error::chain;
 
 /// Boxed error, as tower has it.
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -55,22 +54,6 @@ impl Undo<'_> {
     }
 }
 
-/// What `future` returns, if it ends in time. It knows the deadline while it is polled.
-async fn within<F: Future>(deadline: Option<Instant>, future: F) -> Option<F::Output> {
-    let mut future = pin!(future);
-    let mut timer = pin!(Timer::new(deadline));
-    poll_fn(|cx| {
-        let had_budget = timer.as_ref().has_budget();
-        let scope = Scope::of_poll(deadline, cx);
-        if let Poll::Ready(output) = future.as_mut().poll(cx) {
-            return Poll::Ready(Some(output));
-        }
-        drop(scope);
-        timer.as_mut().poll_elapsed(cx, had_budget).map(|()| None)
-    })
-    .await
-}
-
 /// Makes the attempts of an undo from what the caller gave.
 pub(super) fn attempts<'a, F, U>(mut start: impl FnMut() -> F + Send + 'a) -> Attempt<'a>
 where
@@ -81,39 +64,4 @@ where
         let attempt = start();
         Box::pin(async move { attempt.await.map_err(|error| chain(&*error.into())) })
     })
-}
-
-/// The error and its sources in one line. A source that the text ends with already is not repeated.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let next = error.to_string();
-        if !text.ends_with(&next) {
-            text.push_str(": ");
-            text.push_str(&next);
-        }
-        source = error.source();
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[derive(Debug, thiserror::Error)]
-    #[error("{text}")]
-    struct Nested {
-        text: &'static str,
-        source: Option<Box<Nested>>,
-    }
-
-    #[test]
-    fn an_error_is_told_with_its_sources_and_nothing_twice() {
-        let reset = || Some(Box::new(Nested { text: "reset by peer", source: None }));
-        assert_eq!(chain(&Nested { text: "no response", source: reset() }), "no response: reset by peer");
-        assert_eq!(chain(&Nested { text: "lost: reset by peer", source: reset() }), "lost: reset by peer");
-        assert_eq!(chain(&Nested { text: "alone", source: None }), "alone");
-    }
 }

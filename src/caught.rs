@@ -4,13 +4,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 /// A future whose panic is its output: while it runs, and while it is dropped.
-pub(super) struct Caught<F> {
+pub(crate) struct Caught<F> {
     /// Gone once it has ended.
     inner: Option<Pin<Box<F>>>,
 }
 
 impl<F> Caught<F> {
-    pub(super) fn new(inner: F) -> Self {
+    pub(crate) fn new(inner: F) -> Self {
         Self { inner: Some(Box::pin(inner)) }
     }
 
@@ -43,7 +43,7 @@ impl<F> Drop for Caught<F> {
 }
 
 /// What `f` returns, or what its panic said. What a panic leaves half done is never used again, or only dropped.
-pub(super) fn catch<T>(f: impl FnOnce() -> T) -> Result<T, String> {
+pub(crate) fn catch<T>(f: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(f)).map_err(|payload| message(&*payload))
 }
 
