@@ -28,6 +28,7 @@ pub mod rules;
 pub mod saga;
 pub mod stack;
 pub mod until_body_end;
+pub mod verify;
 pub mod window;
 
 mod attempts;
@@ -72,6 +73,8 @@ pub use stack::{Stack, StackService};
 pub use throttle::ThrottleLayer;
 #[doc(inline)]
 pub use timeout::TimeoutLayer;
+#[doc(inline)]
+pub use verify::{Verified, VerifyLayer};
 
 /// The recipes are tests.
 #[cfg(doctest)]

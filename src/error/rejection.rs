@@ -131,6 +131,18 @@ impl Rejection {
         Self::RetryStopped { attempts, last: last.into(), effect, stopped_by: Box::new(stopped_by) }
     }
 
+    /// The request failed for `failed`, and certainly did not take effect.
+    #[must_use]
+    pub fn not_applied(failed: impl Into<Arc<str>>) -> Self {
+        Self::NotApplied { failed: failed.into() }
+    }
+
+    /// No provider of the failover `name` is available, the first of them maybe after `retry_after`.
+    #[must_use]
+    pub fn all_unavailable(name: impl Into<Arc<str>>, retry_after: Option<Duration>) -> Self {
+        Self::AllUnavailable { name: name.into(), retry_after }
+    }
+
     /// A short name: `timeout`, `circuit_open`, `bulkhead_full`, `bulkhead_timeout`, `rate_limited`,
     /// `throttled`, `retry_stopped`, `not_applied`, `all_unavailable` or `layer_unfinished`.
     #[must_use]

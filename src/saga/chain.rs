@@ -1,10 +1,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::caught::catch;
 use super::error::UndoReport;
 use super::plan::Plan;
 use super::undo::Undo;
+use crate::caught::catch;
 
 /// The steps of one saga, and their undos.
 pub(super) struct Chain<'a> {

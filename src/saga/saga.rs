@@ -1,13 +1,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::caught::catch;
 use super::chain::Chain;
 use super::error::{UndoReport, Unfinished};
 use super::pending::Pending;
 use super::plan::Closed;
 use super::policy::UndoPolicy;
 use super::step::{Step, Unsaid};
+use crate::caught::catch;
 
 type OnDrop<'a> = Box<dyn FnOnce(Pending<'a>) + Send + 'a>;
 

@@ -3,12 +3,12 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::caught::{Caught, catch};
 use super::chain::Chain;
 use super::error::{Cause, SagaError, UndoReport};
 use super::plan::{Closed, IfUnknown, Label};
 use super::policy::UndoPolicy;
 use super::undo::{Attempt, Undo, attempts};
+use crate::caught::{Caught, catch};
 use crate::rules::Effect;
 
 /// Boxed error, as tower has it.

@@ -20,3 +20,4 @@ mod saga;
 mod stack;
 mod throttle;
 mod timeout;
+mod verify;
