@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::error::Rejection;
+use crate::provider::Said;
 use crate::rules::Effect;
 
 /// How many reasons are kept: more than anyone reads, and a bound on what a policy of a million attempts can hold.
@@ -21,6 +22,7 @@ pub struct Attempts {
     effect: Effect,
     stopped_by: Option<Rejection>,
     race: Option<Race>,
+    providers: Vec<Said>,
 }
 
 /// Attempts that ran beside one another.
@@ -39,12 +41,18 @@ impl Attempts {
             effect: Effect::NotApplied,
             stopped_by: None,
             race: None,
+            providers: Vec::new(),
         }
     }
 
     /// A first attempt and `hedges` beside it; the result is that of `winner`, where the first is 0.
     pub(crate) fn raced(hedges: u32, winner: u32) -> Self {
         Self { count: hedges.saturating_add(1), race: Some(Race { hedges, winner }), ..Self::none() }
+    }
+
+    /// What the `providers` of a failover said, of which `sent` were sent the request.
+    pub(crate) fn at(providers: Vec<Said>, sent: u32) -> Self {
+        Self { count: sent, providers, ..Self::none() }
     }
 
     /// The same, of which the last attempt, or the one that won, took `within` by itself.
@@ -57,6 +65,9 @@ impl Attempts {
         }
         self.stopped_by = self.stopped_by.or_else(|| within.stopped_by.clone());
         self.race = self.race.or(within.race);
+        if self.providers.is_empty() {
+            self.providers.clone_from(&within.providers);
+        }
         self
     }
 
@@ -114,6 +125,13 @@ impl Attempts {
     #[must_use]
     pub const fn stopped_by(&self) -> Option<&Rejection> {
         self.stopped_by.as_ref()
+    }
+
+    /// The providers of a failover that were tried, in their order, and what was wrong with each, as
+    /// [`Classify::error_type`](crate::rules::Classify::error_type) names it. Empty where there is no failover.
+    #[must_use]
+    pub fn providers(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
+        self.providers.iter().map(|(name, said)| (&**name, &**said))
     }
 
     /// How many hedges were sent beside the first attempt.

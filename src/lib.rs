@@ -21,6 +21,7 @@ pub mod timeout;
 
 pub mod backoff;
 pub mod error;
+pub mod failover;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod per_key;
@@ -39,6 +40,7 @@ mod config;
 mod deadline;
 mod macros;
 mod oneshot;
+mod provider;
 mod sync;
 
 #[doc(inline)]
@@ -51,6 +53,8 @@ pub use config::InvalidConfig;
 pub use deadline::deadline;
 #[doc(inline)]
 pub use error::{Error, Rejection, ServiceErrorLayer};
+#[doc(inline)]
+pub use failover::Failover;
 #[doc(inline)]
 pub use fallback::FallbackLayer;
 #[doc(inline)]

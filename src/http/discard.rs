@@ -4,6 +4,7 @@ use http_body::Body;
 use super::drain::Drain;
 use super::rules::{Http, HttpRules};
 use crate::attempts::Attempts;
+use crate::provider::Provider;
 use crate::rules::{Discard, Discarding};
 
 impl<B> Discard<Response<B>> for HttpRules

@@ -5,8 +5,10 @@ use std::task::{Context, Poll};
 
 use crate::attempts::Attempts;
 use crate::boxed::Boxed;
+use crate::provider::Provider;
 
-/// Decides what happens to responses: to one that will be retried, and to one that took several attempts.
+/// Decides what happens to responses: to one that will be retried, to one that took several attempts, and to
+/// one that a provider of a failover gave.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not know how to discard a `{T}`",
     label = "these rules do not know this response",
@@ -24,6 +26,9 @@ pub trait Discard<T> {
     /// Notes in a response that is returned how many attempts it took, if it took more than one. The default does
     /// nothing.
     fn mark(&self, _response: &mut T, _attempts: &Attempts) {}
+
+    /// Notes in a response which provider of a [failover](crate::failover) gave it. The default does nothing.
+    fn mark_provider(&self, _response: &mut T, _provider: &Provider) {}
 }
 
 impl<C, T> Discard<T> for Arc<C>
@@ -36,6 +41,10 @@ where
 
     fn mark(&self, response: &mut T, attempts: &Attempts) {
         (**self).mark(response, attempts);
+    }
+
+    fn mark_provider(&self, response: &mut T, provider: &Provider) {
+        (**self).mark_provider(response, provider);
     }
 }
 

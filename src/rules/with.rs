@@ -9,6 +9,7 @@ use super::discard::{Discard, Discarding};
 use super::replay::{Idempotency, Repeat, Replay};
 use super::verdict::Verdict;
 use crate::attempts::Attempts;
+use crate::provider::Provider;
 
 /// Rules that know by a closure how harmful it is to send a request again. Made by `idempotent` of the rules.
 pub struct WithIdempotency<C, R, F> {
@@ -151,6 +152,10 @@ macro_rules! delegate {
 
             fn mark(&self, response: &mut T, attempts: &Attempts) {
                 self.rules.mark(response, attempts);
+            }
+
+            fn mark_provider(&self, response: &mut T, provider: &Provider) {
+                self.rules.mark_provider(response, provider);
             }
         }
 

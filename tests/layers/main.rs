@@ -6,6 +6,7 @@ mod support;
 mod bulkhead;
 mod deadline;
 mod errors;
+mod failover;
 mod fallback;
 mod faults;
 mod hedge;
