@@ -20,6 +20,7 @@ pub mod throttle;
 pub mod timeout;
 
 pub mod backoff;
+pub mod dead_letter;
 pub mod error;
 pub mod failover;
 #[cfg(feature = "http")]
@@ -49,6 +50,8 @@ pub use bulkhead::BulkheadLayer;
 pub use circuit_breaker::{Circuit, CircuitBreakerLayer};
 #[doc(inline)]
 pub use config::InvalidConfig;
+#[doc(inline)]
+pub use dead_letter::DeadLetterLayer;
 #[doc(inline)]
 pub use deadline::deadline;
 #[doc(inline)]

@@ -44,6 +44,11 @@ pub trait Rejectable: From<Rejection> {
     /// The rejection, if that is what this error is.
     fn rejection(&self) -> Option<&Rejection>;
 
+    /// What was tried, where the error says so. The default says nothing.
+    fn attempts(&self) -> Option<&Attempts> {
+        None
+    }
+
     /// The same error, with what it took. The default leaves the error as it is.
     #[must_use]
     fn with_attempts(self, _attempts: Attempts) -> Self {
@@ -55,6 +60,10 @@ impl<E> Rejectable for Error<E> {
     #[inline]
     fn rejection(&self) -> Option<&Rejection> {
         Self::rejection(self)
+    }
+
+    fn attempts(&self) -> Option<&Attempts> {
+        Self::attempts(self)
     }
 
     fn with_attempts(self, attempts: Attempts) -> Self {

@@ -4,6 +4,7 @@
 mod support;
 
 mod bulkhead;
+mod dead_letter;
 mod deadline;
 mod errors;
 mod failover;
