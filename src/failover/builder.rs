@@ -10,7 +10,7 @@ use super::switches::Switches;
 use super::word::MAX_PROVIDERS;
 use crate::config::{InvalidConfig, check_count};
 
-/// Puts a [`Failover`] together. Made by [`Failover::new`](super::Failover::new).
+/// Puts a [`Failover`] together. Made by [`Failover::new`].
 #[must_use = "a builder does nothing until it is built"]
 pub struct FailoverBuilder<R, Request, T, E> {
     name: Arc<str>,
@@ -19,11 +19,16 @@ pub struct FailoverBuilder<R, Request, T, E> {
     rejects_when_all_excluded: bool,
 }
 
-impl<R, Request, T, E> FailoverBuilder<R, Request, T, E> {
-    pub(super) const fn new(name: Arc<str>, rules: R) -> Self {
-        Self { name, rules, providers: Vec::new(), rejects_when_all_excluded: false }
+impl<R, Request, T, E> Failover<R, Request, T, E> {
+    /// Starts a failover. The name goes into its rejections and events; `rules` judge the results, say which requests may
+    /// be sent elsewhere, and copy them.
+    #[allow(clippy::new_ret_no_self, reason = "it reads as the start of a sentence: new, to, to, build")]
+    pub fn new(name: impl Into<Arc<str>>, rules: R) -> FailoverBuilder<R, Request, T, E> {
+        FailoverBuilder { name: name.into(), rules, providers: Vec::new(), rejects_when_all_excluded: false }
     }
+}
 
+impl<R, Request, T, E> FailoverBuilder<R, Request, T, E> {
     /// Adds a provider, after those that are there already. It is usually a stack with a circuit breaker of its own.
     ///
     /// All have the same request, response and error; `map_request`, `map_response` and `map_err` of

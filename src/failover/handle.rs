@@ -26,7 +26,7 @@ impl FailoverHandle {
     ///
     /// If there is no provider of this name.
     pub fn prefer(&self, provider: &str, by: impl Into<Arc<str>>) -> Result<(), InvalidConfig> {
-        self.switches.prefer(provider, by.into())
+        self.switches.prefer(provider, &by.into())
     }
 
     /// Sends nothing more to a provider. When all are excluded, the preferred one gets the requests all the same, unless
@@ -37,7 +37,7 @@ impl FailoverHandle {
     ///
     /// If there is no provider of this name.
     pub fn exclude(&self, provider: &str, by: impl Into<Arc<str>>) -> Result<(), InvalidConfig> {
-        self.switches.exclude(provider, true, by.into())
+        self.switches.exclude(provider, true, &by.into())
     }
 
     /// Takes an excluded provider in again.
@@ -46,17 +46,17 @@ impl FailoverHandle {
     ///
     /// If there is no provider of this name.
     pub fn restore(&self, provider: &str, by: impl Into<Arc<str>>) -> Result<(), InvalidConfig> {
-        self.switches.exclude(provider, false, by.into())
+        self.switches.exclude(provider, false, &by.into())
     }
 
     /// Stops it from moving on by itself: each request goes to the first provider that is not excluded, and to no other.
     pub fn manual(&self, by: impl Into<Arc<str>>) {
-        self.switches.manual(true, by.into());
+        self.switches.manual(true, &by.into());
     }
 
     /// Lets it move on by itself again, as it does at first. The preference and the exclusions stay.
     pub fn automatic(&self, by: impl Into<Arc<str>>) {
-        self.switches.manual(false, by.into());
+        self.switches.manual(false, &by.into());
     }
 
     /// How the switches stand, and who threw them.

@@ -4,7 +4,6 @@ use std::task::{Context, Poll, ready};
 
 use tower_service::Service;
 
-use super::builder::FailoverBuilder;
 use super::future::ResponseFuture;
 use super::handle::FailoverHandle;
 use super::provider::Instance;
@@ -23,13 +22,6 @@ pub struct Failover<R, Request, T, E> {
 }
 
 impl<R, Request, T, E> Failover<R, Request, T, E> {
-    /// Starts a failover. The name goes into its rejections and events; `rules` judge the results, say which requests may
-    /// be sent elsewhere, and copy them.
-    #[allow(clippy::new_ret_no_self, reason = "it reads as the start of a sentence: new, to, to, build")]
-    pub fn new(name: impl Into<Arc<str>>, rules: R) -> FailoverBuilder<R, Request, T, E> {
-        FailoverBuilder::new(name.into(), rules)
-    }
-
     pub(super) fn from_shared(shared: Arc<Shared<R, Request, T, E>>) -> Self {
         let instance = shared.spares[0].clone();
         Self { shared, first: 0, instance, broken: None }

@@ -54,7 +54,7 @@ impl Switches {
         self.moved_on[provider].fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn prefer(&self, provider: &str, by: Arc<str>) -> Result<(), InvalidConfig> {
+    pub(super) fn prefer(&self, provider: &str, by: &Arc<str>) -> Result<(), InvalidConfig> {
         let index = self.index(provider)?;
         self.throw("prefer", Some(provider), by, |word, thrown, switch| {
             thrown.preferred = Some(switch);
@@ -63,7 +63,7 @@ impl Switches {
         Ok(())
     }
 
-    pub(super) fn exclude(&self, provider: &str, excluded: bool, by: Arc<str>) -> Result<(), InvalidConfig> {
+    pub(super) fn exclude(&self, provider: &str, excluded: bool, by: &Arc<str>) -> Result<(), InvalidConfig> {
         let index = self.index(provider)?;
         let name = if excluded { "exclude" } else { "restore" };
         self.throw(name, Some(provider), by, |word, thrown, switch| {
@@ -73,7 +73,7 @@ impl Switches {
         Ok(())
     }
 
-    pub(super) fn manual(&self, manual: bool, by: Arc<str>) {
+    pub(super) fn manual(&self, manual: bool, by: &Arc<str>) {
         let name = if manual { "manual" } else { "automatic" };
         self.throw(name, None, by, |word, thrown, switch| {
             thrown.manual = manual.then_some(switch);
@@ -112,15 +112,15 @@ impl Switches {
         &self,
         switch: &'static str,
         provider: Option<&str>,
-        by: Arc<str>,
+        by: &Arc<str>,
         change: impl FnOnce(Word, &mut Thrown, Switch) -> Word,
     ) {
         let mut thrown = self.thrown();
         let word = Word::from_bits(self.word.load(Ordering::Relaxed));
-        let word = change(word, &mut thrown, Switch { by: Arc::clone(&by), at: Instant::now() });
+        let word = change(word, &mut thrown, Switch { by: Arc::clone(by), at: Instant::now() });
         self.word.store(word.bits(), Ordering::Release);
         drop(thrown);
-        tracing::info!(failover = &*self.name, switch, provider, by = &*by, "failover switch thrown");
+        tracing::info!(failover = &*self.name, switch, provider, by = &**by, "failover switch thrown");
     }
 
     fn thrown(&self) -> MutexGuard<'_, Thrown> {

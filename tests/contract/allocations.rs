@@ -86,6 +86,22 @@ where
     }
 }
 
+#[test]
+fn a_request_that_verify_and_dead_letter_watch_is_free() {
+    let ask = |(): (), _| async { Ok::<_, std::io::Error>(windbreak::Verified::Unknown) };
+    assert_free(&windbreak::VerifyLayer::new(ErrorsOnly, ask));
+    assert_free(&windbreak::DeadLetterLayer::new(ErrorsOnly, tokio::sync::mpsc::channel(1).0));
+}
+
+#[test]
+fn a_request_through_a_failover_allocates_its_future_once() {
+    let answers: fn(()) -> Reply = |()| Reply { pends: false };
+    let failover =
+        windbreak::Failover::new("card", ErrorsOnly).to("a", service_fn(answers)).to("b", service_fn(answers));
+    let mut failover = failover.build().expect("valid");
+    assert_eq!(allocations(&mut failover, Result::is_ok), CALLS);
+}
+
 fn circuit() -> CircuitBuilder {
     Circuit::builder("upstream")
 }

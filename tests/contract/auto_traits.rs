@@ -97,6 +97,12 @@ fn layers_services_and_futures_are_shareable() {
     layer_is_shareable(&rate_limit().cost(|_: &String| 2).obey(Arc::new(Silent)));
     layer_is_shareable(&BulkheadLayer::new(8).expect("valid"));
     layer_is_shareable(&bulkhead().adapt(Adapt::between(1, 8).expect("valid"), ErrorsOnly));
+    let ask = |_: String, _| async { Ok::<_, std::io::Error>(windbreak::Verified::Unknown) };
+    layer_is_shareable(&windbreak::VerifyLayer::new(ErrorsOnly, ask));
+    layer_is_shareable(&windbreak::DeadLetterLayer::new(ErrorsOnly, tokio::sync::mpsc::channel(1).0));
+    layer_is_shareable(&tower::layer::layer_fn(|inner: Inner| {
+        windbreak::Failover::new("card", ErrorsOnly).to("a", inner).build().expect("valid")
+    }));
     layer_is_shareable(&ServiceBuilder::new().layer(retry()).layer(breaker()).layer(bulkhead()).into_inner());
 }
 
@@ -116,6 +122,9 @@ fn handles_policies_and_numbers_are_shareable() {
     clonable::<RateLimit>();
     clonable::<Rate>();
     clonable::<Adapt>();
+    clonable::<windbreak::failover::FailoverHandle>();
+    clonable::<windbreak::failover::Status>();
+    clonable::<windbreak::dead_letter::DeadLetterCounts>();
     clonable::<RetryPolicy>();
     clonable::<RetryPolicyBuilder>();
     clonable::<RetryBudget>();

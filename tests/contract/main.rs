@@ -46,6 +46,8 @@ contract! {
         rate_limit,
         rate_limit_with_a_queue,
         adaptive_bulkhead,
+        verify,
+        dead_letter,
         all_five,
     ]
     rules: [
@@ -72,6 +74,23 @@ contract! {
         a_finished_future_that_is_still_there_keeps_nobody_out,
         a_future_dropped_before_its_first_poll_gives_everything_back,
         a_future_dropped_while_the_upstream_works_gives_everything_back,
+        a_service_that_is_ready_and_never_called_holds_nothing,
+        a_panic_in_call_gives_everything_back,
+        a_panic_while_polled_gives_everything_back,
+    ]
+}
+
+// Its readiness has no error: a provider that is not ready is one from which the request moves on.
+contract! {
+    subjects: [failover,]
+    rules: [
+        the_instance_that_was_polled_ready_is_called,
+        poll_ready_may_be_repeated,
+        who_waits_for_readiness_is_woken,
+        who_polled_the_answer_last_is_woken,
+        a_finished_future_that_is_still_there_keeps_nobody_out,
+        a_future_dropped_before_its_first_poll_gives_everything_back,
+        a_future_dropped_while_the_callee_works_gives_everything_back,
         a_service_that_is_ready_and_never_called_holds_nothing,
         a_panic_in_call_gives_everything_back,
         a_panic_while_polled_gives_everything_back,

@@ -13,8 +13,8 @@ use windbreak::circuit_breaker::State;
 use windbreak::rate_limit::Rate;
 use windbreak::rules::ErrorsOnly;
 use windbreak::{
-    BulkheadLayer, Circuit, CircuitBreakerLayer, Error, FallbackLayer, Faults, HedgeLayer, PerKeyLayer, RateLimitLayer,
-    RetryLayer, RetryPolicy, TimeoutLayer,
+    BulkheadLayer, Circuit, CircuitBreakerLayer, DeadLetterLayer, Error, Failover, FallbackLayer, Faults, HedgeLayer, PerKeyLayer,
+    RateLimitLayer, RetryLayer, RetryPolicy, TimeoutLayer, Verified, VerifyLayer,
 };
 
 use crate::support::{AllIdempotent, all_idempotent, all_safe};
@@ -116,6 +116,27 @@ pub(crate) fn faults_on() -> Subject {
     let faults = Faults::new();
     faults.plan().delay(1.0, Duration::ZERO..=Duration::ZERO).start().expect("valid");
     Subject::new(faults.layer(), || true)
+}
+
+/// Every failed request is asked about, and the question finds nothing out.
+pub(crate) fn verify() -> Subject {
+    let ask = |_: Request, _| std::future::ready(Ok::<_, std::io::Error>(Verified::Unknown));
+    Subject::new(VerifyLayer::new(ErrorsOnly, ask), || true)
+}
+
+pub(crate) fn dead_letter() -> Subject {
+    let (sink, letters) = tokio::sync::mpsc::channel(8);
+    Subject::new(DeadLetterLayer::new(ErrorsOnly, sink), move || letters.is_empty())
+}
+
+/// With another provider, so that there is a copy of each request.
+pub(crate) fn failover() -> Subject {
+    let other = Control::default();
+    let second = other.clone();
+    let layer = tower::layer::layer_fn(move |first: Callee| {
+        Failover::new("card", all_safe()).to("first", first).to("second", second.callee()).build().expect("valid")
+    });
+    Subject::new(layer, move || (other.instances(), other.futures()) == (1, 0))
 }
 
 /// Closed, it lends nothing.
