@@ -18,6 +18,10 @@ where
     fn mark(&self, response: &mut Response<B>, attempts: &Attempts) {
         note(response.extensions_mut(), attempts);
     }
+
+    fn mark_provider(&self, response: &mut Response<B>, provider: &Provider) {
+        response.extensions_mut().insert(provider.clone());
+    }
 }
 
 #[cfg(feature = "reqwest")]
@@ -28,6 +32,10 @@ impl Discard<reqwest::Response> for HttpRules {
 
     fn mark(&self, response: &mut reqwest::Response, attempts: &Attempts) {
         note(response.extensions_mut(), attempts);
+    }
+
+    fn mark_provider(&self, response: &mut reqwest::Response, provider: &Provider) {
+        response.extensions_mut().insert(provider.clone());
     }
 }
 
@@ -42,6 +50,10 @@ where
     fn mark(&self, response: &mut Response<B>, attempts: &Attempts) {
         note(response.extensions_mut(), attempts);
     }
+
+    fn mark_provider(&self, response: &mut Response<B>, provider: &Provider) {
+        response.extensions_mut().insert(provider.clone());
+    }
 }
 
 #[cfg(feature = "reqwest")]
@@ -52,6 +64,10 @@ impl Discard<reqwest::Response> for Http {
 
     fn mark(&self, response: &mut reqwest::Response, attempts: &Attempts) {
         note(response.extensions_mut(), attempts);
+    }
+
+    fn mark_provider(&self, response: &mut reqwest::Response, provider: &Provider) {
+        response.extensions_mut().insert(provider.clone());
     }
 }
 

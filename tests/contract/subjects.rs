@@ -13,8 +13,8 @@ use windbreak::circuit_breaker::State;
 use windbreak::rate_limit::Rate;
 use windbreak::rules::ErrorsOnly;
 use windbreak::{
-    BulkheadLayer, Circuit, CircuitBreakerLayer, DeadLetterLayer, Error, Failover, FallbackLayer, Faults, HedgeLayer, PerKeyLayer,
-    RateLimitLayer, RetryLayer, RetryPolicy, TimeoutLayer, Verified, VerifyLayer,
+    BulkheadLayer, Circuit, CircuitBreakerLayer, DeadLetterLayer, Error, Failover, FallbackLayer, Faults, HedgeLayer,
+    PerKeyLayer, RateLimitLayer, RetryLayer, RetryPolicy, TimeoutLayer, Verified, VerifyLayer,
 };
 
 use crate::support::{AllIdempotent, all_idempotent, all_safe};
@@ -133,8 +133,8 @@ pub(crate) fn dead_letter() -> Subject {
 pub(crate) fn failover() -> Subject {
     let other = Control::default();
     let second = other.clone();
-    let layer = tower::layer::layer_fn(move |first: Callee| {
-        Failover::new("card", all_safe()).to("first", first).to("second", second.callee()).build().expect("valid")
+    let layer = tower::layer::layer_fn(move |first: Upstream| {
+        Failover::new("card", all_safe()).to("first", first).to("second", second.upstream()).build().expect("valid")
     });
     Subject::new(layer, move || (other.instances(), other.futures()) == (1, 0))
 }
