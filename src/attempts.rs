@@ -50,9 +50,9 @@ impl Attempts {
         Self { count: hedges.saturating_add(1), race: Some(Race { hedges, winner }), ..Self::none() }
     }
 
-    /// What the providers of a failover said. The result is that of the last.
-    pub(crate) fn at(providers: Vec<Said>) -> Self {
-        Self { count: 1, providers, ..Self::none() }
+    /// What the `providers` of a failover said, of which `sent` were sent the request.
+    pub(crate) fn at(providers: Vec<Said>, sent: u32) -> Self {
+        Self { count: sent, providers, ..Self::none() }
     }
 
     /// The same, of which the last attempt, or the one that won, took `within` by itself.
@@ -128,8 +128,7 @@ impl Attempts {
     }
 
     /// The providers of a failover that were tried, in their order, and what was wrong with each, as
-    /// [`Classify::error_type`](crate::rules::Classify::error_type) names it. Empty where there is no failover. The other
-    /// numbers are those of the provider whose result this is.
+    /// [`Classify::error_type`](crate::rules::Classify::error_type) names it. Empty where there is no failover.
     #[must_use]
     pub fn providers(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
         self.providers.iter().map(|(name, said)| (&**name, &**said))

@@ -34,8 +34,8 @@ pub mod verify;
 pub mod window;
 
 mod attempts;
-mod budget;
 mod boxed;
+mod budget;
 mod caught;
 mod config;
 mod deadline;

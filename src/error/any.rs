@@ -152,8 +152,12 @@ impl<E: fmt::Display> fmt::Display for Error<E> {
             Self::Service(error) => error.fmt(f),
             Self::Retried(retried) => {
                 let count = retried.attempts().count();
-                write!(f, "{} (after {count} attempt{})", retried.last(), if count == 1 { "" } else { "s" })?;
-                retried.attempts().providers().enumerate().try_for_each(|(place, (name, said))| {
+                let mut providers = retried.attempts().providers().enumerate();
+                retried.last().fmt(f)?;
+                if count > 1 || providers.len() == 0 {
+                    write!(f, " (after {count} attempt{})", if count == 1 { "" } else { "s" })?;
+                }
+                providers.try_for_each(|(place, (name, said))| {
                     write!(f, "{}{name}: {said}", if place == 0 { "; " } else { ", " })
                 })
             }

@@ -137,7 +137,7 @@ where
                 Course::NotSent
             };
             if course == Course::Stay {
-                return Poll::Ready(this.past.finish(this.shared, *this.provider, result));
+                return Poll::Ready(this.past.stay(this.shared, *this.provider, result));
             }
             let next = this.word.next(*this.tried, switches.providers.len());
             let (Some(next), Some(request)) = (next, this.copy.take()) else {

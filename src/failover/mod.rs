@@ -113,7 +113,7 @@
 //! assert_eq!(card.clone().oneshot(Charge { order: 42, won: 300 }).await, Ok(Receipt("b-2".into())));
 //!
 //! let error = card.oneshot(Charge { order: 42, won: 0 }).await.unwrap_err();
-//! assert_eq!(error.to_string(), "code 422 (after 1 attempt); b: _OTHER");
+//! assert_eq!(error.to_string(), "code 422; b: _OTHER");
 //! # Ok(())
 //! # }
 //! ```

@@ -19,6 +19,8 @@ pub(super) struct Past<T, E> {
     retry_after: Option<Duration>,
     /// Whether all that would not have the request rejected it, and none was broken.
     all_rejected: bool,
+    /// How many providers were sent the request.
+    sent: u32,
 }
 
 impl<T, E: Rejectable> Past<T, E> {
@@ -41,7 +43,10 @@ impl<T, E: Rejectable> Past<T, E> {
         self.said.push((provider, said));
         match course {
             Course::NotSent => self.note_rejection(result.as_ref().err()),
-            Course::Stay | Course::Failed => self.failure = Some((provider, result)),
+            Course::Stay | Course::Failed => {
+                self.sent += 1;
+                self.failure = Some((provider, result));
+            }
         }
     }
 
@@ -57,8 +62,8 @@ impl<T, E: Rejectable> Past<T, E> {
     where
         R: Classify<T, E> + Discard<T>,
     {
-        if course == Course::Failed {
-            return self.finish(shared, provider, result);
+        if course != Course::NotSent {
+            return self.stay(shared, provider, result);
         }
         self.note_rejection(result.as_ref().err());
         if let Some((provider_before, failure)) = self.failure.take() {
@@ -74,8 +79,22 @@ impl<T, E: Rejectable> Past<T, E> {
         self.finish(shared, provider, result)
     }
 
+    /// `provider` was sent the request, and its result stands.
+    pub(super) fn stay<R, Request>(
+        &mut self,
+        shared: &Shared<R, Request, T, E>,
+        provider: usize,
+        result: Result<T, E>,
+    ) -> Result<T, E>
+    where
+        R: Classify<T, E> + Discard<T>,
+    {
+        self.sent += 1;
+        self.finish(shared, provider, result)
+    }
+
     /// The result is that of `provider`.
-    pub(super) fn finish<R, Request>(
+    fn finish<R, Request>(
         &mut self,
         shared: &Shared<R, Request, T, E>,
         provider: usize,
@@ -102,7 +121,8 @@ impl<T, E: Rejectable> Past<T, E> {
     }
 
     fn tell<R, Request>(&mut self, shared: &Shared<R, Request, T, E>, error: E) -> E {
-        error.with_attempts(Attempts::at(self.said(shared)))
+        let said = self.said(shared);
+        error.with_attempts(Attempts::at(said, self.sent))
     }
 
     fn said<R, Request>(&mut self, shared: &Shared<R, Request, T, E>) -> Vec<Said> {
@@ -126,6 +146,6 @@ impl<T, E: Rejectable> Past<T, E> {
 
 impl<T, E> Past<T, E> {
     pub(super) const fn new() -> Self {
-        Self { said: Vec::new(), failure: None, retry_after: None, all_rejected: true }
+        Self { said: Vec::new(), failure: None, retry_after: None, all_rejected: true, sent: 0 }
     }
 }

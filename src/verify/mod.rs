@@ -69,7 +69,8 @@
 //!   the decoding into the service, and let its error be an error.
 //! - **Two verifiers race**: this one and the sweep, or a callback. Write the outcome with a compare-and-set
 //!   (`update .. where state = 'PENDING'`); who changes no row has lost, reads the row again, and acts on what it says. Never
-//!   void what the row says is paid.
+//!   void what the row says is paid; and **write down that you void before you void** (PENDING to VOIDING), or a callback
+//!   makes it paid between your look and your void.
 //! - **A request that cannot be copied cannot be asked about.** One whose body is a stream goes to `on_unsettled` at once.
 //!
 //! | event | level | fields |

@@ -12,6 +12,7 @@ mod fallback;
 mod faults;
 mod hedge;
 mod invalid_config;
+mod money;
 mod per_key;
 mod rate_limit;
 mod retry;

@@ -384,3 +384,27 @@ async fn the_question_is_not_counted_by_the_breaker() {
     assert!(service.oneshot("order").await.is_err());
     assert_eq!(circuit.snapshot().tally.calls, 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_first_question_waits_for_what_an_upstream_in_progress_says() {
+    let rules = rules_fn(|result: Result<&&str, &Error<&str>>| match result {
+        Ok(_) => Verdict::Success,
+        Err(_) => Verdict::in_progress(Some(secs(3))),
+    });
+    for (after, waited) in [(Duration::ZERO, secs(3)), (secs(7), secs(7))] {
+        let begin = Instant::now();
+        let layer = VerifyLayer::new(rules, |_, _| async { Said::Ok(Verified::Applied("receipt")) }).after(after);
+        assert_eq!(layer.layer(failing(&Log::default())).oneshot("order").await, Ok("receipt"));
+        assert_eq!(begin.elapsed(), waited);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_further_question_that_could_not_come_before_the_deadline_is_not_asked() {
+    let (begin, parked) = (Instant::now(), Parked::default());
+    let layer = hearing([Ok(Verified::in_progress(Some(secs(9))))], &Log::default()).on_unsettled(parked.put());
+    let service =
+        ServiceBuilder::new().layer(TimeoutLayer::new(secs(5))).layer(layer).service(failing(&Log::default()));
+    assert_eq!(service.oneshot("order").await, Err(Error::Service("reset")));
+    assert_eq!((parked.one().reason, begin.elapsed()), (Reason::NoTime, Duration::ZERO));
+}
