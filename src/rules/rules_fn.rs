@@ -13,7 +13,7 @@ use crate::error::Rejectable;
 /// Rules that judge by a closure. Made by [`rules_fn`].
 pub struct RulesFn<T, E, F> {
     classify: F,
-    #[expect(clippy::type_complexity, reason = "says that no `T` and no `E` is held")]
+    /// Holds no `T` and no `E`.
     judges: PhantomData<fn(&T, &E)>,
 }
 

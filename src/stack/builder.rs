@@ -51,6 +51,7 @@ enum Part<B, G> {
 impl<R> Stack<R> {
     /// Starts a stack for what is not HTTP, with the numbers of [the table](super). The name is that of the circuit;
     /// `rules` judge the results and say what may be repeated.
+    #[allow(clippy::new_ret_no_self, reason = "a stack is built in steps, and this is the first")]
     pub fn new(name: impl Into<Arc<str>>, rules: R) -> StackBuilder<R> {
         StackBuilder::new(name.into(), rules, Plain)
     }

@@ -86,7 +86,7 @@ impl<F> fmt::Debug for KeysFrom<F> {
 }
 
 mod sealed {
-    use super::*;
+    use super::{GeneratedKeys, KeysFrom, RandomKeys};
 
     pub trait Sealed {}
 
