@@ -77,3 +77,25 @@ fn note(extensions: &mut Extensions, attempts: &Attempts) {
     let attempts = extensions.remove().iter().fold(attempts, Attempts::around);
     extensions.insert(attempts);
 }
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::Full;
+
+    use super::*;
+    use crate::rules::Effect;
+
+    #[test]
+    fn a_response_keeps_the_attempts_of_a_layer_below() {
+        let mut retries = Attempts::none();
+        retries.add_sent();
+        retries.add_failed("503".into(), Effect::Unknown);
+        retries.add_sent();
+        let mut response = Response::new(Full::new(bytes::Bytes::new()));
+        Http.mark(&mut response, &retries);
+        Http.mark(&mut response, &Attempts::raced(1, 1));
+        let attempts = response.extensions().get::<Attempts>().unwrap();
+        assert_eq!((attempts.count(), attempts.winner()), (3, Some(1)));
+        assert_eq!(attempts.reasons().collect::<Vec<_>>(), ["503"]);
+    }
+}
