@@ -33,7 +33,8 @@ use windbreak::circuit_breaker::CircuitBuilder;
 use windbreak::rules::ErrorsOnly;
 use windbreak::window::{CountWindow, Outcome, TimeWindow};
 use windbreak::{
-    BulkheadLayer, Circuit, CircuitBreakerLayer, Error, FallbackLayer, RetryLayer, RetryPolicy, TimeoutLayer,
+    BulkheadLayer, Circuit, CircuitBreakerLayer, DeadLetterLayer, Error, Failover, FallbackLayer, RetryLayer,
+    RetryPolicy, TimeoutLayer, Verified, VerifyLayer,
 };
 
 use harness::callees::{FAILING, Failed, FailsOneIn, HEALTHY, PendsOnce};
@@ -58,6 +59,7 @@ fn main() {
     print("layers over a callee that is ready", &race(layers(HEALTHY), pace));
     print("layers over a callee that pends once", &race(layers(PendsOnce), pace));
     print("circuit breakers", &race(breakers(), pace));
+    print("what watches over payments", &race(payments(), pace));
 }
 
 /// Runs `step` as often as there are calls to make.
@@ -170,6 +172,21 @@ where
             "tower: all three",
             new().timeout(LONG).retry(Attempts(ATTEMPTS)).concurrency_limit(IN_FLIGHT).service(callee),
         ),
+    ]
+}
+
+/// They copy each request, because none says that it is safe.
+fn payments() -> Vec<Contender<'static>> {
+    let inner = ServiceBuilder::new().map_err(Error::Service).service(HEALTHY);
+    let new = ServiceBuilder::new;
+    let verify = VerifyLayer::new(ErrorsOnly, |_: u64, _| ready(Ok::<_, std::io::Error>(Verified::Unknown)));
+    let dead_letter = DeadLetterLayer::new(ErrorsOnly, tokio::sync::mpsc::channel(1).0);
+    let failover = Failover::new("two", ErrorsOnly).to("first", inner.clone()).to("second", inner.clone());
+    vec![
+        called("bare call", HEALTHY),
+        called("verify", new().layer(verify).service(inner.clone())),
+        called("dead letter", new().layer(dead_letter).service(inner)),
+        called("failover, boxed", failover.build().expect("two providers are valid")),
     ]
 }
 

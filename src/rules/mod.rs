@@ -4,10 +4,10 @@
 //!
 //! | trait | question | asked by |
 //! |---|---|---|
-//! | [`Classify`] | What does this result say of the upstream? | breaker, retry, hedge, fallback |
-//! | [`Repeat`] | How harmful is it to send this request again? | retry, hedge, fallback to a service |
-//! | [`Replay`] | What does a further attempt send? | retry, hedge, fallback to a service |
-//! | [`Discard`] | What happens to a response that will be retried? | retry, hedge |
+//! | [`Classify`] | What does this result say of the upstream? | breaker, retry, hedge, fallback, verify, failover, dead letter |
+//! | [`Repeat`] | How harmful is it to send this request again? | retry, hedge, fallback to a service, verify, failover, dead letter |
+//! | [`Replay`] | What does a further attempt send? | retry, hedge, fallback to a service, verify, failover, dead letter |
+//! | [`Discard`] | What happens to a response that will be retried, or that says what it took? | retry, hedge, failover |
 //!
 //! Most programs implement none of them. For HTTP there are `Http` and `HttpRules` (feature `http`); for all else
 //! [`ErrorsOnly`], and [`rules_fn`] with a closure. [`Rules`] names all four at once, so that `Arc<dyn Rules<..>>` hides

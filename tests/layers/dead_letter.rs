@@ -12,6 +12,7 @@ use windbreak::dead_letter::{DeadLetter, Sink};
 use windbreak::rules::{ErrorsOnly, Idempotency, rules_fn};
 use windbreak::{DeadLetterLayer, Effect, Error, Failure, Rejection, RetryLayer, RetryPolicy, TimeoutLayer, Verdict};
 
+use crate::saga::events::listen;
 use crate::support::{millis, secs};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -200,4 +201,20 @@ async fn what_the_timeout_below_ends_is_kept() {
         .service(service_fn(|_: &'static str| pending::<Result<(), Failed>>()));
     assert!(service.oneshot("order").await.unwrap_err().is_timeout());
     assert_eq!(*drawer.0.lock().unwrap(), ["order"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_letter_that_is_kept_and_one_that_is_lost_are_traced() {
+    let (listener, _listening) = listen();
+    let drawer = DeadLetterLayer::new(ErrorsOnly, Arc::new(Drawer::default()));
+    let full = DeadLetterLayer::new(ErrorsOnly, Fate::Fails);
+    let _ = drawer.layer(service_fn(fail)).oneshot("order").await;
+    let _ = full.layer(service_fn(fail)).oneshot("order").await;
+    assert_eq!(
+        listener.heard(),
+        [
+            r#"DEBUG dead letter kept error_type="_OTHER" effect="unknown""#,
+            r#"ERROR dead letter lost error_type="_OTHER" effect="unknown" reason="failed" detail="no room""#,
+        ]
+    );
 }

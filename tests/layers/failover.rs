@@ -22,6 +22,7 @@ use windbreak::{
     Verified, VerifyLayer,
 };
 
+use crate::saga::events::listen;
 use crate::support::{Log, Steered, millis, secs};
 
 /// What a provider does with a request.
@@ -506,6 +507,36 @@ async fn an_http_response_says_who_gave_it() {
         let provider = response.extensions().get::<Provider>().unwrap();
         assert_eq!((provider.name(), provider.others().collect()), (name, others));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_http_response_that_a_later_rejection_does_not_hide_says_so() {
+    let a = service_fn(|_: Request<String>| {
+        ready(Ok::<_, Error<std::io::Error>>(Response::builder().status(429).body(String::new()).unwrap()))
+    });
+    let b = service_fn(|_: Request<String>| ready(Err::<Response<String>, _>(Rejection::bulkhead_full(1).into())));
+    let service = Failover::new("card", Http::builder().without_redirects()).to("a", a).to("b", b).build().unwrap();
+    let response = service.oneshot(Request::post("http://card/charges").body(String::new()).unwrap()).await.unwrap();
+    let provider = response.extensions().get::<Provider>().unwrap();
+    assert_eq!((response.status().as_u16(), provider.name()), (429, "a"));
+    assert_eq!(provider.others().collect::<Vec<_>>(), [("b", "bulkhead_full")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_move_and_a_switch_are_traced() {
+    let (listener, _listening) = listen();
+    let (service, _) = providers(&[Fate::Full, Fate::Succeeds]);
+    service.clone().oneshot(Idempotency::Keyed).await.unwrap();
+    service.handle().exclude("a", "alice").unwrap();
+    service.handle().manual("bob");
+    assert_eq!(
+        listener.heard(),
+        [
+            r#"DEBUG failover moved on failover="card" from="a" to="b" error_type="bulkhead_full""#,
+            r#"INFO failover switch thrown failover="card" switch="exclude" provider="a" by="alice""#,
+            r#"INFO failover switch thrown failover="card" switch="manual" by="bob""#,
+        ]
+    );
 }
 
 #[tokio::test(start_paused = true)]

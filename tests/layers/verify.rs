@@ -14,6 +14,7 @@ use windbreak::{
     Verified, VerifyLayer,
 };
 
+use crate::saga::events::listen;
 use crate::support::{Flag, Log, millis, secs};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -407,4 +408,21 @@ async fn a_further_question_that_could_not_come_before_the_deadline_is_not_asked
         ServiceBuilder::new().layer(TimeoutLayer::new(secs(5))).layer(layer).service(failing(&Log::default()));
     assert_eq!(service.oneshot("order").await, Err(Error::Service("reset")));
     assert_eq!((parked.one().reason, begin.elapsed()), (Reason::NoTime, Duration::ZERO));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_settled_and_what_was_not_is_traced() {
+    let (listener, _listening) = listen();
+    let _ = outcome(hearing([Ok(Verified::NotApplied)], &Log::default())).await;
+    let void = |_| async { Err::<(), BoxError>("no".into()) };
+    let layer = hearing([Err("down".into())], &Log::default()).or_void(void).on_unsettled(|_| panic!("nobody"));
+    let _ = outcome(layer).await;
+    assert_eq!(
+        listener.heard(),
+        [
+            r#"DEBUG request settled error_type="_OTHER" outcome="not_applied""#,
+            r#"WARN request unsettled error_type="_OTHER" reason="failed" detail=the question failed: down void_error="no""#,
+            r#"ERROR could not hand over an unsettled request error_type="_OTHER" panic="nobody""#,
+        ]
+    );
 }
