@@ -357,7 +357,7 @@ impl Replay<usize> for Noting {
 
 impl Discard<usize> for Noting {
     fn discard(&self, response: usize) -> Option<Discarding> {
-        self.discarded.lock().unwrap().push(response);
+        self.discarded.lock().expect("the test arranged it").push(response);
         let read = Arc::clone(&self.read);
         Some(Discarding::new(async move {
             sleep(millis(50)).await;
@@ -366,7 +366,7 @@ impl Discard<usize> for Noting {
     }
 
     fn mark(&self, _: &mut usize, attempts: &Attempts) {
-        self.marked.lock().unwrap().push(attempts.clone());
+        self.marked.lock().expect("the test arranged it").push(attempts.clone());
     }
 }
 
@@ -376,7 +376,7 @@ fn numbered(
     attempts: &[(u64, usize)],
 ) -> impl Service<usize, Response = usize, Error = Error<usize>> + use<> {
     let attempts: Arc<[_]> = attempts.into();
-    let layer = HedgeLayer::after(millis(100), rules.clone()).max_hedges(3).unwrap();
+    let layer = HedgeLayer::after(millis(100), rules.clone()).max_hedges(3).expect("the test arranged it");
     layer.layer(service_fn(move |number: usize| {
         let (took, response) = attempts[number];
         async move {
@@ -659,14 +659,14 @@ where
             tokio::spawn(async move {
                 sleep(millis(5 * n)).await;
                 let start = Instant::now();
-                client.oneshot(Get).await.unwrap();
+                client.oneshot(Get).await.expect("the test arranged it");
                 start.elapsed()
             })
         })
         .collect();
     let mut latencies = Vec::new();
     for call in calls {
-        latencies.push(call.await.unwrap());
+        latencies.push(call.await.expect("the test arranged it"));
     }
     latencies.sort();
     (latencies, log.count())
