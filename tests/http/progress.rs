@@ -188,7 +188,7 @@ fn frames(length: usize) -> impl Body<Data = Bytes, Error = Infallible> + Send +
                 return Poll::Ready(None);
             }
             self.0 -= FRAME;
-            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[0; FRAME])))))
+            Poll::Ready(Some(Ok(Frame::data(Bytes::from(vec![0; FRAME])))))
         }
     }
 

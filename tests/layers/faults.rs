@@ -238,7 +238,7 @@ async fn what_hangs_or_lost_its_answer_is_dropped_with_its_future() {
 #[tokio::test(start_paused = true)]
 async fn a_retry_above_meets_them_as_it_would_the_clients_own() {
     let faults = Faults::new();
-    let plan = faults.plan().fail(0.0, |_: &()| windbreak::Error::Service("connection refused"));
+    let plan = faults.plan().fail(0.0, |(): &()| windbreak::Error::Service("connection refused"));
     plan.script([Fail, Hang]).start().unwrap();
     let policy = RetryPolicy::builder().max_attempts(3).build().unwrap();
     let client = ServiceBuilder::new()
