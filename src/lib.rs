@@ -8,6 +8,17 @@
 // Some pages link to what only the feature has.
 #![cfg_attr(not(feature = "http"), allow(rustdoc::broken_intra_doc_links))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+// Models in tests are written to be obvious. Their numbers are small, and one that underflows is to fail the test.
+#![cfg_attr(
+    test,
+    allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        clippy::float_cmp,
+        clippy::unchecked_time_subtraction,
+        reason = "models in tests count in small numbers, and fail where they underflow"
+    )
+)]
 
 pub mod bulkhead;
 pub mod circuit_breaker;

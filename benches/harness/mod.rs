@@ -6,6 +6,7 @@
 //! *difference* to the first contender in the same round.
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "a bench reads the real clock")]
+#![allow(dead_code, reason = "each bench takes what it needs of it")]
 
 pub(crate) mod callees;
 

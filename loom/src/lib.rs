@@ -10,7 +10,7 @@
 //! The sources are included, not depended upon, because they must be compiled against this crate's `sync`. That needs
 //! no `cfg` in them, and spares the dependencies the global `--cfg loom`, which tokio and hyper take for their own.
 
-#![allow(dead_code, reason = "what the models do not call is called in the library")]
+#![allow(dead_code, unused_imports, reason = "what the models do not use is used in the library")]
 #![allow(clippy::must_use_candidate, reason = "the stand-ins in `sync` are as strict as what they stand for")]
 
 // In the sources `tokio` is this crate: tokio's own clock, timers and tasks, but the channels of `sync`.
@@ -24,6 +24,8 @@ pub mod sync;
 mod attempts;
 #[path = "../../src/backoff.rs"]
 pub mod backoff;
+#[path = "../../src/boxed.rs"]
+mod boxed;
 #[path = "../../src/budget/mod.rs"]
 mod budget;
 #[path = "../../src/bulkhead/mod.rs"]
@@ -42,6 +44,8 @@ pub mod until_body_end;
 mod macros;
 #[path = "../../src/oneshot.rs"]
 mod oneshot;
+#[path = "../../src/provider.rs"]
+mod provider;
 #[path = "../../src/rate_limit/mod.rs"]
 pub mod rate_limit;
 #[path = "../../src/retry/mod.rs"]

@@ -135,7 +135,9 @@ mod tests {
 
     use super::*;
 
-    const UNITS: [(fn(u64) -> RateBuilder, &str, u64); 4] = [
+    type Unit = (fn(u64) -> RateBuilder, &'static str, u64);
+
+    const UNITS: [Unit; 4] = [
         (Rate::per_second, "per_second", SECOND),
         (Rate::per_minute, "per_minute", MINUTE),
         (Rate::per_hour, "per_hour", HOUR),

@@ -101,7 +101,7 @@ mod tests {
                 let expected = if requests < 10 {
                     0.0
                 } else {
-                    ((requests as f64 - 2.0 * accepts as f64) / (requests as f64 + 1.0)).max(0.0).min(0.9)
+                    ((requests as f64 - 2.0 * accepts as f64) / (requests as f64 + 1.0)).clamp(0.0, 0.9)
                 };
                 prop_assert!((ratio - expected).abs() < 1e-12, "{ratio} {expected}");
                 prop_assert_eq!(core.reject_ratio(now), ratio);

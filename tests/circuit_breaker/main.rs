@@ -1,5 +1,7 @@
 //! The circuit breaker from outside, with paused time: each test is named for one fact of it.
 
+#![allow(clippy::type_complexity, reason = "the types of a test are read once")]
+
 mod bodies;
 mod cancelled;
 mod causes;

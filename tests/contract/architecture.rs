@@ -74,7 +74,7 @@ impl Sources {
     fn resolve(&self, base: &[String], path: &[String]) -> Option<Vec<String>> {
         let mut file = base.to_vec();
         for part in path {
-            let deeper = [&file[..], &[part.clone()]].concat();
+            let deeper = [&file[..], std::slice::from_ref(part)].concat();
             if self.files.contains_key(&deeper) {
                 file = deeper;
                 continue;
@@ -179,12 +179,11 @@ fn tree<'a>(text: &'a str, base: &mut Vec<String>, paths: &mut Vec<Vec<String>>)
     let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
     let (name, rest) = text.split_at(end);
     base.push(name.to_owned());
-    let rest = match rest.strip_prefix("::") {
-        Some(rest) => tree(rest, base, paths),
-        None => {
-            paths.push(base.clone());
-            rest
-        }
+    let rest = if let Some(rest) = rest.strip_prefix("::") {
+        tree(rest, base, paths)
+    } else {
+        paths.push(base.clone());
+        rest
     };
     base.pop();
     rest

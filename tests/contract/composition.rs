@@ -209,7 +209,6 @@ async fn a_fallback_stands_in_for_every_layer_below() {
 
 #[tokio::test(start_paused = true)]
 async fn every_pair_of_layers_composes_in_either_order() {
-    let fallback = || FallbackLayer::value("instead", ErrorsOnly);
     fn timeout() -> TimeoutLayer {
         TimeoutLayer::new(seconds(60))
     }
@@ -223,6 +222,7 @@ async fn every_pair_of_layers_composes_in_either_order() {
         self::bulkhead(1)
     }
 
+    let fallback = || FallbackLayer::value("instead", ErrorsOnly);
     macro_rules! pairs {
         ($($outer:ident)*) => { $(pairs!(@$outer: fallback timeout retry breaker bulkhead);)* };
         (@$outer:ident: $($inner:ident)*) => {

@@ -69,7 +69,7 @@ async fn a_second_attempt_that_finds_its_service_broken_does_not_hide_the_first(
     let mut call = second_attempt(&mut subject, Readiness::Fails).await;
     let error = assert_ready!(call.poll()).unwrap_err();
     assert_ne!(error.service(), Some(&"not ready"));
-    assert_eq!(error.attempts().map(|attempts| attempts.count()), Some(1));
+    assert_eq!(error.attempts().map(windbreak::retry::Attempts::count), Some(1));
     drop(call);
     subject.assert_at_rest();
 }

@@ -1,5 +1,7 @@
 //! What HTTP means: rules without sockets, then real clients and real servers on the loopback.
 
+#![allow(clippy::type_complexity, reason = "the types of a test are read once")]
+
 #[path = "../support/mod.rs"]
 mod support;
 

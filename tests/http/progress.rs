@@ -121,7 +121,8 @@ async fn download(body: fn() -> Slow, pause: Duration) -> (usize, Option<Rejecti
     let client = ServiceBuilder::new()
         .layer(ProgressTimeoutLayer::new().read(LIMIT))
         .service(service_fn(move |_: Request<_>| async move { Ok::<_, StackError>(Response::new(body())) }));
-    let mut body = client.oneshot(Request::new(Full::<Bytes>::default())).await.unwrap().into_body();
+    let mut body =
+        client.oneshot(Request::new(Full::<Bytes>::default())).await.expect("the test arranged it").into_body();
     let mut frames = 0;
     while let Some(frame) = body.frame().await {
         match frame {
@@ -187,7 +188,7 @@ fn frames(length: usize) -> impl Body<Data = Bytes, Error = Infallible> + Send +
                 return Poll::Ready(None);
             }
             self.0 -= FRAME;
-            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[0; FRAME])))))
+            Poll::Ready(Some(Ok(Frame::data(Bytes::from(vec![0; FRAME])))))
         }
     }
 

@@ -16,7 +16,7 @@ type Says = (u16, &'static [(&'static str, &'static str)]);
 /// A limit of ten a second, and a client whose upstream answers as the request says.
 fn limited()
 -> (RateLimit, impl Service<Request<Says>, Response = Response<&'static str>, Error = Error<std::io::Error>> + Clone) {
-    let layer = RateLimitLayer::new(Rate::per_second(10).burst(10).unwrap()).obey(Http);
+    let layer = RateLimitLayer::new(Rate::per_second(10).burst(10).expect("the test arranged it")).obey(Http);
     let client = layer.layer(service_fn(|request: Request<Says>| async move {
         let (status, headers) = request.into_body();
         let mut response = Response::builder().status(status);
@@ -30,9 +30,9 @@ fn limited()
 
 async fn after(says: Says) -> (u32, Option<Duration>) {
     let (limit, client) = limited();
-    client.oneshot(Request::new(says)).await.unwrap();
+    client.oneshot(Request::new(says)).await.expect("the test arranged it");
     let available = limit.available();
-    (available, limit.try_acquire(available + 1).unwrap_err().retry_after())
+    (available, limit.try_acquire(available + 1).expect_err("the test arranged it").retry_after())
 }
 
 #[tokio::test(start_paused = true)]

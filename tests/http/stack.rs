@@ -224,7 +224,7 @@ async fn asked(stack: &HttpStack, request: Request<()>) -> (u64, u64) {
         let response = Response::builder().status(StatusCode::IM_A_TEAPOT).body(String::new()).expect("a status");
         async move { Ok::<_, io::Error>(response) }
     });
-    let circuit = stack.circuit().unwrap();
+    let circuit = stack.circuit().expect("the test arranged it");
     circuit.reset();
     let response = stack.layer(teapot).run(request).await.expect("teapots respond");
     assert_eq!(response.status(), StatusCode::IM_A_TEAPOT);

@@ -6,13 +6,11 @@ mod readiness;
 
 use std::future::pending;
 use std::pin::Pin;
-use std::time::Duration;
 
-use crate::support::{Late, millis, secs, starved_at_first};
+use crate::support::{Late, secs};
 use http::{Request, Response};
 use http_body_util::BodyExt as _;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, advance, sleep};
 use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
 use tower::util::ServiceFn;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};

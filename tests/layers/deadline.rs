@@ -231,7 +231,10 @@ async fn a_timeout_in_a_local_set_that_outlives_the_timeout_around_it_still_fire
     let outer = tokio::time::timeout(millis(100), {
         let client = ServiceBuilder::new().layer(TimeoutLayer::new(millis(200))).map_err(Error::Service);
         client
-            .service(service_fn(|()| async { Ok::<_, ()>(local.run_until(std::future::pending::<()>()).await) }))
+            .service(service_fn(|()| async {
+                local.run_until(std::future::pending::<()>()).await;
+                Ok::<_, ()>(())
+            }))
             .oneshot(())
     });
     assert!(outer.await.is_err());

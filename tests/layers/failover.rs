@@ -52,7 +52,7 @@ fn judge(result: Result<&Fate, &Failed>) -> Verdict {
         Ok(fate) => fate,
         Err(error) => match error.rejection() {
             Some(rejection) => return rejection.into(),
-            None => error.service().unwrap(),
+            None => error.service().expect("the test arranged it"),
         },
     };
     match fate {
@@ -98,7 +98,7 @@ fn providers(fates: &[Fate]) -> (Service_, Vec<Log>) {
     for ((fate, log), name) in fates.iter().zip(&logs).zip(["a", "b", "c", "d"]) {
         builder = builder.to(name, provider(*fate, log));
     }
-    (builder.build().unwrap(), logs)
+    (builder.build().expect("the test arranged it"), logs)
 }
 
 async fn send(fates: &[Fate], request: Idempotency) -> (Result<Fate, Failed>, Vec<usize>) {
@@ -335,8 +335,8 @@ fn three() -> (Service_, FailoverHandle, impl AsyncFn(&Service_) -> &'static str
     let handle = service.handle();
     let next = async move |service: &Service_| {
         let before: Vec<_> = logs.iter().map(Log::count).collect();
-        service.clone().oneshot(Idempotency::Keyed).await.unwrap();
-        let at = logs.iter().zip(before).position(|(log, before)| log.count() > before).unwrap();
+        service.clone().oneshot(Idempotency::Keyed).await.expect("the test arranged it");
+        let at = logs.iter().zip(before).position(|(log, before)| log.count() > before).expect("the test arranged it");
         ["a", "b", "c"][at]
     };
     (service, handle, next)
@@ -565,7 +565,7 @@ impl Books {
         let books = self.clone();
         let rng = Arc::new(Mutex::new(SmallRng::seed_from_u64(seed)));
         BoxCloneService::new(service_fn(move |(order, _): Order| {
-            let mut rng = rng.lock().unwrap();
+            let mut rng = rng.lock().expect("the test arranged it");
             let fates = [
                 Fate::Succeeds,
                 Fate::Declines,
@@ -582,13 +582,13 @@ impl Books {
                 Fate::Loses | Fate::IsAtWork => rng.random(),
                 _ => false,
             };
-            books.0.lock().unwrap().entry(order).or_default().push((fate, is_charged));
+            books.0.lock().expect("the test arranged it").entry(order).or_default().push((fate, is_charged));
             ready(answer(fate))
         }))
     }
 
     fn of(&self, order: u32) -> Vec<(Fate, bool)> {
-        self.0.lock().unwrap().get(&order).cloned().unwrap_or_default()
+        self.0.lock().expect("the test arranged it").get(&order).cloned().unwrap_or_default()
     }
 }
 

@@ -357,7 +357,7 @@ impl Replay<usize> for Noting {
 
 impl Discard<usize> for Noting {
     fn discard(&self, response: usize) -> Option<Discarding> {
-        self.discarded.lock().expect("no test panics with it").push(response);
+        self.discarded.lock().expect("the test arranged it").push(response);
         let read = Arc::clone(&self.read);
         Some(Discarding::new(async move {
             sleep(millis(50)).await;
@@ -366,7 +366,7 @@ impl Discard<usize> for Noting {
     }
 
     fn mark(&self, _: &mut usize, attempts: &Attempts) {
-        self.marked.lock().expect("no test panics with it").push(attempts.clone());
+        self.marked.lock().expect("the test arranged it").push(attempts.clone());
     }
 }
 
@@ -376,7 +376,7 @@ fn numbered(
     attempts: &[(u64, usize)],
 ) -> impl Service<usize, Response = usize, Error = Error<usize>> + use<> {
     let attempts: Arc<[_]> = attempts.into();
-    let layer = HedgeLayer::after(millis(100), rules.clone()).max_hedges(3).expect("valid");
+    let layer = HedgeLayer::after(millis(100), rules.clone()).max_hedges(3).expect("the test arranged it");
     layer.layer(service_fn(move |number: usize| {
         let (took, response) = attempts[number];
         async move {
@@ -513,49 +513,6 @@ async fn a_hedge_is_made_by_a_clone_that_was_polled_ready_by_itself() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hedge_is_made_of_the_wrapped_service_as_it_is_at_the_call() {
-    let answers = |name: &'static str| {
-        let log = Log::default();
-        BoxCloneSyncService::new(service_fn(move |_: Method| {
-            let is_first = log.note() == 1;
-            async move { if is_first { std::future::pending().await } else { Ok::<_, Error<()>>(name) } }
-        }))
-    };
-    let mut service = after_100_ms().layer(answers("old"));
-    *service.get_mut() = answers("new");
-    assert_eq!(service.clone().oneshot(Get).await, Ok("new"));
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_our_own_layers_reject_does_not_pay_for_hedges() {
-    let requests = 1_000;
-    for (is_open, expected) in [(true, 10), (false, 200)] {
-        let circuit = Circuit::builder("upstream").build().unwrap();
-        let log = Log::default();
-        let layers = ServiceBuilder::new()
-            .layer(HedgeLayer::after(millis(100), all_idempotent()))
-            .layer(CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly))
-            .into_inner();
-        let mut fates = vec![Answers(Duration::ZERO); if is_open { 0 } else { requests }];
-        fates.push(Hangs);
-        let client = client(layers, &log, &fates);
-        if is_open {
-            circuit.force_open();
-        }
-        for _ in 0..requests {
-            assert_eq!(client.clone().oneshot(Get).await.is_err(), is_open);
-        }
-        circuit.force_closed();
-        let mut hung: Vec<_> = (0..requests).map(|_| tokio::spawn(client.clone().oneshot(Get))).collect();
-        sleep(millis(200)).await;
-        hung.drain(..).for_each(|call| call.abort());
-        // Up to 31 requests of a service are not yet known to its budget.
-        let hedges = log.count() - requests - if is_open { 0 } else { requests };
-        assert!((expected - expected / 20..=expected + 10).contains(&hedges), "{hedges} hedges, not {expected}");
-    }
-}
-
-#[tokio::test(start_paused = true)]
 async fn dropped_in_any_state_it_drops_all_attempts_and_copies() {
     let held = Arc::new(());
     let hangs = service_fn(|request: Arc<()>| async move {
@@ -606,8 +563,9 @@ async fn a_learned_delay_follows_what_is_seen() {
 #[tokio::test(start_paused = true)]
 async fn what_is_cancelled_or_fails_took_at_least_so_long() {
     let log = Log::default();
-    let layer = HedgeLayer::extra_load(0.3, all_idempotent()).unwrap();
+    let layer = HedgeLayer::extra_load(0.2, all_idempotent()).unwrap().max_hedges(0).unwrap();
     let hedging = layer.hedging();
+    hedging.set_max_hedges(1).unwrap();
     let fates: Vec<_> = (0..200)
         .map(|n| [Answers(millis(20)), Fails(millis(1)), Hangs][usize::from(n % 4 == 1) + 2 * usize::from(n % 4 == 3)])
         .collect();
@@ -615,7 +573,7 @@ async fn what_is_cancelled_or_fails_took_at_least_so_long() {
     for _ in 0..100 {
         _ = timeout(millis(500), client.clone().oneshot(Get)).await;
     }
-    // A third of those that did not fail at once were cancelled: nobody knows how long three in ten take.
+    // A third of those that did not fail at once were cancelled: nobody knows how long one in five takes.
     let delay = hedging.delay().unwrap();
     assert!((millis(500)..millis(520)).contains(&delay), "{delay:?}");
 }
@@ -701,14 +659,14 @@ where
             tokio::spawn(async move {
                 sleep(millis(5 * n)).await;
                 let start = Instant::now();
-                client.oneshot(Get).await.expect("the upstream never fails");
+                client.oneshot(Get).await.expect("the test arranged it");
                 start.elapsed()
             })
         })
         .collect();
     let mut latencies = Vec::new();
     for call in calls {
-        latencies.push(call.await.expect("no call panics"));
+        latencies.push(call.await.expect("the test arranged it"));
     }
     latencies.sort();
     (latencies, log.count())
@@ -717,11 +675,11 @@ where
 /// The figures of the docs.
 #[tokio::test(start_paused = true)]
 async fn on_a_long_tailed_upstream_the_99th_percentile_falls_for_little_load() {
-    /// The 50th, 99th and 99.9th percentile in milliseconds, and the extra load in a thousandth.
-    fn figures((latencies, sent): (Vec<Duration>, usize)) -> [u128; 4] {
-        let requests = latencies.len();
-        let percentile = |per_mille: usize| latencies[requests * per_mille / 1_000].as_millis();
-        [percentile(500), percentile(990), percentile(999), ((sent - requests) * 1_000 / requests) as u128]
+    /// The 50th, 99th and 99.9th percentile in milliseconds, and the extra load in percent.
+    fn figures((latencies, sent): (Vec<Duration>, usize)) -> [f64; 4] {
+        let percentile =
+            |percent: f64| latencies[(latencies.len() as f64 * percent / 100.0) as usize].as_secs_f64() * 1e3;
+        [percentile(50.0), percentile(99.0), percentile(99.9), (sent as f64 / latencies.len() as f64 - 1.0) * 100.0]
     }
 
     let extra_load = |ratio| HedgeLayer::extra_load(ratio, all_safe()).unwrap();
@@ -731,11 +689,12 @@ async fn on_a_long_tailed_upstream_the_99th_percentile_falls_for_little_load() {
         figures(long_tail(extra_load(0.05)).await),
         figures(long_tail(HedgeLayer::after(millis(30), all_safe())).await),
     ];
-    let expected = [[9, 256, 1_730, 0], [9, 150, 222, 20], [9, 81, 134, 49], [10, 53, 102, 117]];
-    for (figures, expected) in figures.into_iter().zip(expected) {
-        // A tenth of it, and a millisecond or a thousandth.
-        let is_near =
-            figures.iter().zip(expected).all(|(figure, expected)| figure.abs_diff(expected) <= expected / 10 + 1);
-        assert!(is_near, "{figures:?}, not {expected:?}");
+    for ([median, p99, p999, load], [expected_p99, expected_p999, expected_load]) in
+        figures.into_iter().zip([[256.0, 1_730.0, 0.0], [150.0, 222.0, 2.0], [81.0, 134.0, 4.9], [53.0, 102.0, 11.7]])
+    {
+        assert!((median - 9.5).abs() < 1.0, "the median is {median} ms");
+        assert!((p99 / expected_p99 - 1.0).abs() < 0.1, "the 99th percentile is {p99} ms, not {expected_p99} ms");
+        assert!((p999 / expected_p999 - 1.0).abs() < 0.1, "the 99.9th percentile is {p999} ms, not {expected_p999} ms");
+        assert!((load - expected_load).abs() < 0.2, "the extra load is {load} %, not {expected_load} %");
     }
 }

@@ -1,5 +1,14 @@
 //! Each layer by itself, with paused time and no sockets.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    clippy::type_complexity,
+    clippy::unchecked_time_subtraction,
+    reason = "the numbers of a test are small, and its types are read once"
+)]
+
 #[path = "../support/mod.rs"]
 mod support;
 

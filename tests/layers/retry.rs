@@ -785,7 +785,7 @@ async fn a_request_that_is_dropped_in_any_state_gives_its_services_back() {
         let (asked, owner) = (Log::default(), Arc::clone(&held));
         // The first attempt fails; the service never gets ready for the second.
         let poll_ready = move |_: &mut Context<'_>| {
-            let _held = &owner;
+            let _ = &owner;
             if asked.note() == 1 { Poll::Ready(Ok::<_, Error>(())) } else { Poll::Pending }
         };
         let call = |()| async {

@@ -33,9 +33,10 @@ fn rules(
 > {
     rules_fn(|result: Result<&&'static str, &Error>| match result {
         Ok(&"busy") => Verdict::UNKNOWN,
-        Ok(&"busy, and did nothing") => Verdict::Failure(Failure::new(Effect::NotApplied)),
+        Ok(&"busy, and did nothing") | Err(Error::Service("refused")) => {
+            Verdict::Failure(Failure::new(Effect::NotApplied))
+        }
         Ok(_) => Verdict::Success,
-        Err(Error::Service("refused")) => Verdict::Failure(Failure::new(Effect::NotApplied)),
         Err(error) => error.rejection().map_or(Verdict::UNKNOWN, Verdict::from),
     })
     .idempotent(move |()| idempotency)

@@ -32,8 +32,8 @@ async fn overloaded(throttle: &Throttle, load: u64, capacity: u64, seconds: u64)
     let mut figures = Vec::new();
     for _ in 0..seconds {
         for _ in 0..load {
-            let _ = client.ready().await.unwrap().call(()).await;
-            sleep(secs(1) / u32::try_from(load).unwrap()).await;
+            let _ = client.ready().await.expect("the test arranged it").call(()).await;
+            sleep(secs(1) / u32::try_from(load).expect("the test arranged it")).await;
         }
         figures.push((sent.swap(0, Ordering::Relaxed), accepted.swap(0, Ordering::Relaxed)));
     }

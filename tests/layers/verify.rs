@@ -29,11 +29,11 @@ struct Parked(Arc<Mutex<Vec<Unsettled<&'static str>>>>);
 impl Parked {
     fn put(&self) -> impl Fn(Unsettled<&'static str>) + Send + Sync + 'static {
         let parked = self.clone();
-        move |unsettled| parked.0.lock().unwrap().push(unsettled)
+        move |unsettled| parked.0.lock().expect("the test arranged it").push(unsettled)
     }
 
     fn take(&self) -> Vec<Unsettled<&'static str>> {
-        std::mem::take(&mut self.0.lock().unwrap())
+        std::mem::take(&mut self.0.lock().expect("the test arranged it"))
     }
 
     #[track_caller]
@@ -50,7 +50,7 @@ fn hearing(said: impl IntoIterator<Item = Said>, asked: &Log) -> Verify {
     let ask = move |request: &'static str, failed: Failed| {
         assert_eq!((request, &*failed.error_type), ("order", "_OTHER"));
         assert_eq!(failed.asked_before as usize + 1, asked.note());
-        let next = said.lock().unwrap().next().expect("it is not asked more often");
+        let next = said.lock().expect("the test arranged it").next().expect("it is not asked more often");
         async move { next }
     };
     VerifyLayer::new(ErrorsOnly, ask).after(Duration::ZERO)

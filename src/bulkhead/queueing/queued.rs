@@ -121,14 +121,14 @@ mod tests {
         let mut client = client();
         let in_flight = client.ready().await.unwrap().call(());
         let mut queued = task::spawn(client.call(()));
-        let (_, waited) = measure_waits(|| assert_pending!(queued.poll()));
+        let ((), waited) = measure_waits(|| assert_pending!(queued.poll()));
         assert!(waited.is_zero());
         tokio::time::advance(WAIT).await;
         drop(in_flight);
         let (result, waited) = measure_waits(|| queued.poll());
         assert!(result.is_ready());
         assert_eq!(waited, WAIT);
-        let (_, waited) = measure_waits(|| drop(queued));
+        let ((), waited) = measure_waits(|| drop(queued));
         assert!(waited.is_zero());
     }
 
@@ -142,7 +142,7 @@ mod tests {
                 assert_pending!(queued.poll());
             }
             tokio::time::advance(WAIT).await;
-            let (_, waited) = measure_waits(|| drop(queued));
+            let ((), waited) = measure_waits(|| drop(queued));
             assert_eq!(waited, WAIT);
         }
     }

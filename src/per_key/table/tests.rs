@@ -81,17 +81,14 @@ fn run(max_keys: usize, steps: Vec<Step>) -> Result<(), TestCaseError> {
                 Step::Request { key, stays } => {
                     let was_full = model.len() == max_keys;
                     let can_make_room = model.values().any(|known| known.may_go().0);
-                    let has_to_make_room = model.values().any(|known| known.is_as_good_as_new());
+                    let has_to_make_room = model.values().any(Known::is_as_good_as_new);
                     ASKED.set(0);
-                    let slot = match table.get(7, &key) {
-                        Some(slot) => {
-                            slot.mark_used();
-                            Some(slot)
-                        }
-                        None => {
-                            table.make_room(MAX_IDLE);
-                            table.insert(Slot::new(7, key, Told::default())).ok()
-                        }
+                    let slot = if let Some(slot) = table.get(7, &key) {
+                        slot.mark_used();
+                        Some(slot)
+                    } else {
+                        table.make_room(MAX_IDLE);
+                        table.insert(Slot::new(7, key, Told::default())).ok()
                     };
                     prop_assert!(ASKED.get() <= VISITS_FOR_ROOM);
                     let was_known = model.contains_key(&key);

@@ -36,7 +36,7 @@ impl Model {
     fn passes_at(&self, cost: u32, now: Nanos) -> Nanos {
         let mut model = self.clone();
         model.waiting.push_back((u64::MAX, cost));
-        (now..).find(|&now| model.serve(now).last() == Some(&u64::MAX)).expect("it fits")
+        (now..=Nanos::MAX).find(|&now| model.serve(now).last() == Some(&u64::MAX)).expect("it fits")
     }
 }
 

@@ -28,7 +28,7 @@ fn client() -> Client {
 }
 
 fn adapt() -> Adapt {
-    Adapt::between(1, 200).unwrap()
+    Adapt::between(1, 200).expect("the test arranged it")
 }
 
 /// A window of ten responses, the last of them a second after the first.
@@ -141,7 +141,7 @@ where
 {
     let calls: Vec<_> = (0..requests).map(|_| tokio::spawn(service.clone().oneshot(()))).collect();
     for call in calls {
-        call.await.unwrap().unwrap();
+        call.await.expect("the test arranged it").expect("the test arranged it");
     }
 }
 

@@ -194,7 +194,7 @@ fn a_bounded_wait_panics_without_a_runtime() {
 }
 
 fn queueing(max_wait: Duration) -> QueueingBulkheadLayer {
-    BulkheadLayer::new(1).unwrap().queue().max_wait(max_wait)
+    BulkheadLayer::new(1).expect("the test arranged it").queue().max_wait(max_wait)
 }
 
 #[tokio::test(start_paused = true)]
