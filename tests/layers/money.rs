@@ -10,7 +10,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 use tower::util::BoxCloneService;
-use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
+use tower::{ServiceBuilder, ServiceExt, service_fn};
 use windbreak::rules::{Idempotency, RulesFn, WithIdempotency, rules_fn};
 use windbreak::verify::Unsettled;
 use windbreak::{
@@ -18,7 +18,7 @@ use windbreak::{
     Verified, VerifyLayer,
 };
 
-use crate::support::{millis, secs};
+use crate::support::secs;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -75,11 +75,11 @@ impl Provider {
     }
 
     fn draw(&self, count: u32) -> u32 {
-        self.rng.lock().unwrap().random_range(0..count)
+        self.rng.lock().expect("nobody panics with the lock held").random_range(0..count)
     }
 
     fn arrive(&self, request: Idempotency, declines: bool) -> Result<Said, Failed> {
-        let mut books = self.books.lock().unwrap();
+        let mut books = self.books.lock().expect("nobody panics with the lock held");
         match () {
             () if books.closed => return Err(Error::Service(Problem::Refused)),
             () if request == Idempotency::Keyed && books.declined => return Ok(Said::Declined),
@@ -127,7 +127,7 @@ impl Provider {
             3 => return Ok(Verified::in_progress(None)),
             _ => {}
         }
-        let books = self.books.lock().unwrap();
+        let books = self.books.lock().expect("nobody panics with the lock held");
         Ok(match *books {
             Books { closed: true, .. } => Verified::NotApplied,
             Books { charges: 1.., .. } => Verified::Applied(Said::Charged),
@@ -137,12 +137,13 @@ impl Provider {
         })
     }
 
+    #[allow(clippy::unused_async, reason = "a void is asked for over a network")]
     async fn void(self) -> Result<(), BoxError> {
         let fate = self.draw(4);
         if fate == 0 {
             return Err("down".into());
         }
-        let mut books = self.books.lock().unwrap();
+        let mut books = self.books.lock().expect("nobody panics with the lock held");
         (books.charges, books.closed) = (0, true);
         if fate == 1 { Err("lost".into()) } else { Ok(()) }
     }
@@ -154,8 +155,8 @@ impl Provider {
         let (charge, find, void, told) = (self.clone(), self.clone(), self.clone(), unsettled.clone());
         let verify = VerifyLayer::new(rules(), move |_, _| find.clone().find())
             .or_void(move |_| void.clone().void())
-            .on_unsettled(move |unsettled| told.send(unsettled).unwrap());
-        let retry = RetryPolicy::builder().max_attempts(3).build().unwrap();
+            .on_unsettled(move |unsettled| told.send(unsettled).expect("the test listens"));
+        let retry = RetryPolicy::builder().max_attempts(3).build().expect("valid");
         let service = ServiceBuilder::new()
             .layer(RetryLayer::new(retry, rules()))
             .layer(verify)
@@ -185,7 +186,10 @@ async fn whatever_fails_an_order_is_charged_once_at_most_and_nobody_is_lied_to()
         let result = service.oneshot(request).await;
         sleep(secs(60)).await;
 
-        let charges: u32 = providers.iter().map(|provider| provider.books.lock().unwrap().charges).sum();
+        let charges: u32 = providers
+            .iter()
+            .map(|provider| provider.books.lock().expect("nobody panics with the lock held").charges)
+            .sum();
         assert!(charges <= 1, "seed {seed}, {request:?}: {charges} charges, and the caller was told {result:?}");
         let letter = letters.try_recv().ok();
         let said = match &result {

@@ -72,6 +72,7 @@ enum Said {
 
 /// One provider. It knows the key of the order, and acts on it once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own, and the search counts their combinations")]
 struct Books {
     /// Requests on their way to it.
     on_the_way: u8,
@@ -432,7 +433,7 @@ fn search(broken: Broken) -> Found {
 }
 
 fn describe(trail: &[State]) -> String {
-    trail.iter().map(|state| format!("\n  {state:?}")).collect()
+    trail.iter().fold(String::new(), |text, state| text + &format!("\n  {state:?}"))
 }
 
 #[test]
