@@ -8,7 +8,7 @@
 //! | | tower's `ConcurrencyLimit` | tower's `LoadShed` around it | bulkhead |
 //! |---|---|---|---|
 //! | takes a permit | in `poll_ready`: an idle clone that was polled ready holds one | the same | when it is called |
-//! | no permit is free | pending, for as long as it takes | rejects at once, also when something else below is not ready | rejects at once, or queues for a bounded time |
+//! | no permit is free | pending, without a bound | rejects at once, also when something else below is not ready | rejects at once, or queues for a bounded time |
 //! | who is next | whoever was first in `poll_ready` | nobody waits | whoever was called first |
 //! | the limit | fixed | fixed | [resized](Semaphore::resize) while it runs, by hand or [by the responses](#a-limit-that-adapts) |
 //! | the error | none | `Overloaded`, boxed | a [`Rejection`](crate::Rejection) that says what the limit is |
@@ -129,7 +129,7 @@
 //! | | limit at last, over the knee (10 to 20 seeds) |
 //! |---|---|
 //! | a server that queues, knee 20 or 50, from 5 | 0.97 to 1.06 |
-//! | a server that answers with 503, knee 20 or 50, from 5 or from 150 | 0.98 to 1.07 |
+//! | a server that returns 503, knee 20 or 50, from 5 or from 150 | 0.98 to 1.07 |
 //! | knee 10, times of equal length / of exponential length | 0.97 to 1.10 / up to 1.6 after 400 s |
 //! | half the server: windows until the limit is below 0.6 of what it was | at most 10 |
 //! | two clients, from 5 and 40: Jain's index of fairness | server that says no: 0.91 to 1.00; that queues: 0.76 to 1.00 |

@@ -7,7 +7,7 @@
 //! A letter is written for a request that is not [`Safe`](crate::rules::Idempotency::Safe) and whose result is a failure,
 //! throttled, [still in progress](crate::Verdict::InProgress), or a rejection by a layer. A success is not kept, and
 //! neither is what the upstream [declined](crate::Verdict::Declined) or what was the caller's own mistake: sent again, it
-//! would fail again. To read something again, nobody needs a letter.
+//! would fail again. A read needs no letter: whoever wants it reads again.
 //!
 //! # Before a replay
 //!
@@ -19,12 +19,12 @@
 //!
 //! # When the sink fails
 //!
-//! The caller's result is returned whatever the sink does. A sink that hangs, as a channel does that is full, delays it by at most
-//! [`timeout`](DeadLetterLayer::timeout) (1 s). A letter that is not kept is counted in
-//! [`DeadLetterCounts::lost`] and traced. So the sink is a help, and no promise: what must not be lost is written down
+//! The caller's result is returned whatever the sink does. A sink that hangs, such as a full channel, delays it by at
+//! most [`timeout`](DeadLetterLayer::timeout) (1 s). A letter that is not kept is counted in
+//! [`DeadLetterCounts::lost`] and traced. So the sink guarantees nothing: what must not be lost has to be written down
 //! before the request is sent.
 //!
-//! While nothing fails it makes a copy of each request that is not `Safe`, and does nothing else.
+//! While nothing fails, the layer copies each request that is not `Safe`, and does nothing else. tower has no such layer.
 //!
 //! | event | level | fields |
 //! |---|---|---|

@@ -78,7 +78,7 @@
 //! # }
 //! ```
 //!
-//! Providers with types of their own, fitted in:
+//! Providers whose types differ:
 //!
 //! ```
 //! use tower::{ServiceBuilder, ServiceExt, service_fn};

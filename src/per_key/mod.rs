@@ -30,7 +30,7 @@
 //! # }
 //! ```
 //!
-//! For HTTP the key is the host, and the bulkhead may be the host's too:
+//! For HTTP the key is the host. Here each host has a circuit and a bulkhead:
 #![cfg_attr(feature = "http", doc = "```")]
 #![cfg_attr(not(feature = "http"), doc = "```ignore")]
 //! use std::time::Duration;

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::limit::RateLimit;
 
-/// What an upstream says of its own limit. The default says nothing.
+/// The limit that an upstream announces. The default says nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct UpstreamLimit {

@@ -1,14 +1,13 @@
 //! Tries again, after a pause, when that is safe and the budget allows it.
 //!
 //! Use it above whatever fails now and then and is well again within a moment: a connection that was reset, a 503 during
-//! a deployment. Against an outage it does little; that is the [circuit breaker](crate::circuit_breaker)'s business, and
-//! its place is below the retry.
+//! a deployment. Against an outage it does little: put a [circuit breaker](crate::circuit_breaker) below it.
 //!
-//! `tower::retry` leaves all decisions to a policy that you write. This layer has them made:
+//! tower's `Retry` leaves all decisions to a `Policy` that you write. This layer decides:
 //!
 //! * A failed attempt is repeated only if it certainly had no effect, or if sending the request twice is the same as
-//!   sending it once. Nothing of the kind is known of requests in general: say so with `rules.idempotent(|request| ..)`
-//!   if it is true. For HTTP the method tells.
+//!   sending it once. For HTTP the method says so. For other requests nothing is known: say so with
+//!   `rules.idempotent(|request| ..)`.
 //! * The pause is the jittered backoff. Where the upstream sent `Retry-After`, the pause is that *plus* the jittered
 //!   backoff, so that many callers who were told the same second come back spread.
 //! * No pause begins that would end past the [`deadline`](crate::deadline()), `max_elapsed`, or the time for which a

@@ -1,7 +1,7 @@
 //! Finds out whether a failed request took effect.
 //!
-//! A timeout, a broken connection or a 502 does not say whether the upstream acted. For a read that is no matter. For a
-//! payment it is all that matters: sent again, it may be charged twice; given up, it may be charged without an order. This
+//! A timeout, a broken connection or a 502 does not say whether the upstream acted. For a read that does not matter. For a
+//! payment it does: if it is sent again, it may be charged twice; if it is given up, it may be charged without an order. This
 //! layer asks. It does so for every request that is not [`Safe`](crate::rules::Idempotency::Safe) and failed with an
 //! [unknown effect](crate::Effect::Unknown), or of which the upstream says that it is
 //! [still at work](crate::Verdict::InProgress) on it.
@@ -26,9 +26,9 @@
 //! - **Below failover** in any case: another provider is asked only once it is certain that this one did nothing.
 //!
 //! The question runs outside the breaker below it and is not counted by it. It runs within the deadline of the request:
-//! where that leaves no time for a question, none is asked. Dropped while it asks, it repeats nothing.
+//! where that leaves no time for a question, none is asked. If it is dropped while it asks, it repeats nothing.
 //!
-//! While nothing fails it makes a copy of each request that is not `Safe`, and does nothing else.
+//! While nothing fails, the layer copies each request that is not `Safe`, and does nothing else. tower has no such layer.
 //!
 //! # The protocol of a payment
 //!
