@@ -20,7 +20,8 @@ use crate::config::{InvalidConfig, check_positive};
 ///     .factor(2.0)
 ///     .max(Duration::from_secs(1))
 ///     .jitter(Jitter::None);
-/// let millis: Vec<_> = backoff.delays(7)?.map(|delay| delay.as_millis()).take(6).collect();
+/// let millis: Vec<_> =
+///     backoff.delays(7)?.map(|delay| delay.as_millis()).take(6).collect();
 /// assert_eq!(millis, [100, 200, 400, 800, 1000, 1000]);
 /// # Ok::<(), windbreak::InvalidConfig>(())
 /// ```

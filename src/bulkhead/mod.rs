@@ -27,7 +27,8 @@
 //!         Ok::<_, std::io::Error>(())
 //!     }));
 //!
-//! let (first, second) = tokio::join!(client.clone().oneshot(()), client.clone().oneshot(()));
+//! let (first, second) =
+//!     tokio::join!(client.clone().oneshot(()), client.clone().oneshot(()));
 //! assert!(first.is_ok());
 //! assert!(second.unwrap_err().is_bulkhead_full());
 //! assert!(client.oneshot(()).await.is_ok());
@@ -52,7 +53,8 @@
 //!
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)]
 //! # async fn main() -> Result<(), windbreak::InvalidConfig> {
-//! let layer = BulkheadLayer::new(1)?.queue().max_wait(Duration::from_millis(100)).max_queue(32);
+//! let layer =
+//!     BulkheadLayer::new(1)?.queue().max_wait(Duration::from_millis(100)).max_queue(32);
 //! let semaphore = layer.semaphore();
 //! let client = layer.layer(service_fn(|work: Duration| async move {
 //!     tokio::time::sleep(work).await;
@@ -60,14 +62,16 @@
 //! }));
 //!
 //! let second = Duration::from_secs(1);
-//! let (first, queued) = tokio::join!(client.clone().oneshot(second), client.clone().oneshot(second));
+//! let (first, queued) =
+//!     tokio::join!(client.clone().oneshot(second), client.clone().oneshot(second));
 //! assert!(first.is_ok());
 //! let error = queued.unwrap_err().into_service().unwrap_err();
 //! assert_eq!(error.to_string(), "the limit of 1 request in flight was reached for 100ms");
 //!
 //! // With one more permit there is room for both.
 //! semaphore.resize(2)?;
-//! let (first, second) = tokio::join!(client.clone().oneshot(second), client.oneshot(second));
+//! let (first, second) =
+//!     tokio::join!(client.clone().oneshot(second), client.oneshot(second));
 //! assert!(first.is_ok() && second.is_ok());
 //! assert_eq!((semaphore.limit(), semaphore.in_flight(), semaphore.queued()), (2, 0, 0));
 //! # Ok(())

@@ -67,12 +67,18 @@
 //! struct Drawer(Arc<Mutex<Option<String>>>);
 //!
 //! impl Sink<u32> for Drawer {
-//!     async fn put(&self, letter: DeadLetter<u32>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+//!     async fn put(
+//!         &self,
+//!         letter: DeadLetter<u32>,
+//!     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
 //!         let mut drawer = self.0.lock().unwrap();
 //!         if drawer.is_some() {
 //!             return Err("no room".into());
 //!         }
-//!         *drawer = Some(format!("order {}: {}, {:?}", letter.request, letter.error_type, letter.effect));
+//!         *drawer = Some(format!(
+//!             "order {}: {}, {:?}",
+//!             letter.request, letter.error_type, letter.effect
+//!         ));
 //!         Ok(())
 //!     }
 //! }
@@ -80,7 +86,8 @@
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)]
 //! # async fn main() {
 //! let drawer = Drawer::default();
-//! let keep = DeadLetterLayer::new(ErrorsOnly, drawer.clone()).timeout(Duration::from_millis(200));
+//! let keep = DeadLetterLayer::new(ErrorsOnly, drawer.clone())
+//!     .timeout(Duration::from_millis(200));
 //! let counts = keep.counts();
 //! let client = ServiceBuilder::new().layer(keep).service(service_fn(|_: u32| async {
 //!     Err::<(), Error<std::io::Error>>(Rejection::circuit_open("card", None).into())
@@ -89,7 +96,10 @@
 //! for order in [7, 8] {
 //!     assert!(client.clone().oneshot(order).await.unwrap_err().is_circuit_open());
 //! }
-//! assert_eq!(drawer.0.lock().unwrap().as_deref(), Some("order 7: circuit_open, NotApplied"));
+//! assert_eq!(
+//!     drawer.0.lock().unwrap().as_deref(),
+//!     Some("order 7: circuit_open, NotApplied")
+//! );
 //! assert_eq!((counts.kept(), counts.lost()), (1, 1));
 //! # }
 //! ```

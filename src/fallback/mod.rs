@@ -32,10 +32,15 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() {
-//! let replica = service_fn(|id: u32| async move { Ok::<_, Error<&str>>(format!("{id} from the replica")) });
+//! let replica = service_fn(|id: u32| async move {
+//!     Ok::<_, Error<&str>>(format!("{id} from the replica"))
+//! });
 //!
 //! let client = ServiceBuilder::new()
-//!     .layer(FallbackLayer::service(replica, ErrorsOnly).when(|result| result.is_err_and(Error::is_circuit_open)))
+//!     .layer(
+//!         FallbackLayer::service(replica, ErrorsOnly)
+//!             .when(|result| result.is_err_and(Error::is_circuit_open)),
+//!     )
 //!     .map_err(Error::Service)
 //!     .service(service_fn(|_: u32| async { Err::<String, _>("down") }));
 //!

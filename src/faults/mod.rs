@@ -41,7 +41,11 @@
 //! assert_eq!(client.clone().oneshot(1).await.unwrap(), "receipt");
 //! assert!(client.clone().oneshot(10).await.unwrap_err().is_timeout());
 //! assert!(client.clone().oneshot(100).await.unwrap_err().is_timeout());
-//! assert_eq!(CHARGED.load(Ordering::Relaxed), 11, "the second one was charged, and nobody knows");
+//! assert_eq!(
+//!     CHARGED.load(Ordering::Relaxed),
+//!     11,
+//!     "the second one was charged, and nobody knows"
+//! );
 //! # Ok(())
 //! # }
 //! ```

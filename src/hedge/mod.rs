@@ -75,7 +75,9 @@
 //! # async fn main() -> Result<(), windbreak::InvalidConfig> {
 //! let rules = ErrorsOnly.idempotent(|_: &u64| true);
 //! let policy = RetryPolicy::builder().build()?;
-//! let hedge = HedgeLayer::extra_load(0.02, rules.clone())?.max_hedges(2)?.budget(policy.budget().clone());
+//! let hedge = HedgeLayer::extra_load(0.02, rules.clone())?
+//!     .max_hedges(2)?
+//!     .budget(policy.budget().clone());
 //! let hedging = hedge.hedging().clone();
 //! let client = ServiceBuilder::new()
 //!     .layer(hedge)
@@ -90,7 +92,10 @@
 //!     client.clone().oneshot(millis).await.unwrap();
 //! }
 //! let delay = hedging.delay().unwrap();
-//! assert!(delay > Duration::from_millis(98) && delay < Duration::from_millis(103), "{delay:?}");
+//! assert!(
+//!     delay > Duration::from_millis(98) && delay < Duration::from_millis(103),
+//!     "{delay:?}"
+//! );
 //!
 //! hedging.set_after(Duration::from_millis(50));
 //! client.oneshot(60).await.unwrap();

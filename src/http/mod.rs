@@ -46,7 +46,10 @@
 //! # let _ = (breaker, retry);
 //!
 //! let not_found = http::Response::builder().status(404).body(())?;
-//! assert_eq!(Http.classify(Ok::<_, &Error<std::io::Error>>(&not_found)), Verdict::Declined);
+//! assert_eq!(
+//!     Http.classify(Ok::<_, &Error<std::io::Error>>(&not_found)),
+//!     Verdict::Declined
+//! );
 //!
 //! let order = http::Request::post("/orders").body(())?;
 //! assert_eq!(Http.idempotency(&order), Idempotency::NotIdempotent);

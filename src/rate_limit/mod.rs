@@ -72,7 +72,10 @@
 //!
 //! // Eleven never pass at once, and six would not within five seconds: both are rejected now.
 //! assert_eq!(client.clone().oneshot(vec![0; 11]).await.unwrap_err().retry_after(), None);
-//! assert_eq!(client.oneshot(vec![0; 6]).await.unwrap_err().retry_after(), Some(Duration::from_secs(12)));
+//! assert_eq!(
+//!     client.oneshot(vec![0; 6]).await.unwrap_err().retry_after(),
+//!     Some(Duration::from_secs(12))
+//! );
 //! assert_eq!(start.elapsed(), Duration::from_secs(6));
 //! # Ok(())
 //! # }

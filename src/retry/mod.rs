@@ -63,10 +63,17 @@
 //! static CALLS: AtomicU32 = AtomicU32::new(0);
 //!
 //! let client = ServiceBuilder::new()
-//!     .layer(RetryLayer::new(RetryPolicy::builder().build()?, ErrorsOnly.idempotent(|_: &()| true)))
+//!     .layer(RetryLayer::new(
+//!         RetryPolicy::builder().build()?,
+//!         ErrorsOnly.idempotent(|_: &()| true),
+//!     ))
 //!     .map_err(Error::Service)
 //!     .service(service_fn(|(): ()| async {
-//!         if CALLS.fetch_add(1, Ordering::Relaxed) < 2 { Err("flaky") } else { Ok("third time lucky") }
+//!         if CALLS.fetch_add(1, Ordering::Relaxed) < 2 {
+//!             Err("flaky")
+//!         } else {
+//!             Ok("third time lucky")
+//!         }
 //!     }));
 //!
 //! assert_eq!(client.oneshot(()).await, Ok("third time lucky"));
@@ -90,18 +97,28 @@
 //! let budget = RetryBudget::new(0.1, 5)?;
 //! let policy = RetryPolicy::builder()
 //!     .max_attempts(4)
-//!     .backoff(Backoff::exponential(Duration::from_millis(50)).max(Duration::from_secs(2)).jitter(Jitter::Equal))
+//!     .backoff(
+//!         Backoff::exponential(Duration::from_millis(50))
+//!             .max(Duration::from_secs(2))
+//!             .jitter(Jitter::Equal),
+//!     )
 //!     .max_elapsed(Duration::from_secs(10))
 //!     .max_retry_after(Duration::from_secs(5))
 //!     .wait_for_circuit(true)
 //!     .budget(budget.clone())
 //!     .build()?;
 //! let rules = ErrorsOnly.idempotent(|_: &&str| Idempotency::Keyed);
-//! let circuit = Circuit::builder("orders").count_window(2).minimum_calls(2).open_for(Duration::from_secs(30)).build()?;
+//! let circuit = Circuit::builder("orders")
+//!     .count_window(2)
+//!     .minimum_calls(2)
+//!     .open_for(Duration::from_secs(30))
+//!     .build()?;
 //! let client = ServiceBuilder::new()
 //!     .layer(RetryLayer::new(policy, rules))
 //!     .layer(CircuitBreakerLayer::new(circuit, ErrorsOnly))
-//!     .service(service_fn(|_order: &str| async { Err::<(), _>(Error::Service("reset")) }));
+//!     .service(service_fn(|_order: &str| async {
+//!         Err::<(), _>(Error::Service("reset"))
+//!     }));
 //!
 //! let error = client.oneshot("order 7").await.unwrap_err();
 //! assert_eq!(error.service(), Some(&"reset"));

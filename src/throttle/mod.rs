@@ -36,7 +36,8 @@
 //! assert_eq!(throttle.reject_ratio(), 0.0);
 //! let mut sent = 0;
 //! for _ in 0..1000 {
-//!     sent += usize::from(client.clone().oneshot(()).await.unwrap_err().service().is_some());
+//!     sent +=
+//!         usize::from(client.clone().oneshot(()).await.unwrap_err().service().is_some());
 //! }
 //! assert!(sent > 50 && sent < 250, "{sent} of 1000 were sent");
 //! # Ok(())

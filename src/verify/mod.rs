@@ -93,7 +93,9 @@
 //!         Ok::<_, std::io::Error>(Verified::Applied(format!("receipt of {order}")))
 //!     }))
 //!     .map_err(Error::Service)
-//!     .service(service_fn(|_: &'static str| async { Err::<String, _>("connection reset") }));
+//!     .service(service_fn(|_: &'static str| async {
+//!         Err::<String, _>("connection reset")
+//!     }));
 //!
 //! assert_eq!(client.oneshot("order-7").await.unwrap(), "receipt of order-7");
 //! # }
@@ -121,7 +123,9 @@
 //! let (parked, mut for_the_sweep) = tokio::sync::mpsc::unbounded_channel();
 //! let verify = VerifyLayer::new(ErrorsOnly, |sent: Payment, _| async move {
 //!     match find(sent.order).await? {
-//!         Some(found) if found == sent => Ok::<_, std::io::Error>(Verified::Applied(found)),
+//!         Some(found) if found == sent => {
+//!             Ok::<_, std::io::Error>(Verified::Applied(found))
+//!         }
 //!         // Another amount: a person must look at it.
 //!         Some(_) => Ok(Verified::Unknown),
 //!         // Not found is not "will not apply".
@@ -132,14 +136,17 @@
 //! .timeout(Duration::from_secs(2))
 //! .attempts(3)
 //! .or_void(|sent: Payment| net_cancel(sent.order))
-//! .on_unsettled(move |unsettled: Unsettled<Payment>| parked.send(unsettled).expect("the sweep runs"));
+//! .on_unsettled(move |unsettled: Unsettled<Payment>| {
+//!     parked.send(unsettled).expect("the sweep runs")
+//! });
 //!
 //! let client = ServiceBuilder::new()
 //!     .layer(verify)
 //!     .map_err(Error::Service)
 //!     .service(service_fn(|_: Payment| async { Err::<Payment, _>("no response") }));
 //!
-//! let error = client.clone().oneshot(Payment { order: 7, amount: 300 }).await.unwrap_err();
+//! let error =
+//!     client.clone().oneshot(Payment { order: 7, amount: 300 }).await.unwrap_err();
 //! assert!(matches!(error.rejection(), Some(Rejection::NotApplied { .. })));
 //!
 //! let error = client.oneshot(Payment { order: 8, amount: 300 }).await.unwrap_err();
