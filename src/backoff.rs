@@ -20,7 +20,8 @@ use crate::config::{InvalidConfig, check_positive};
 ///     .factor(2.0)
 ///     .max(Duration::from_secs(1))
 ///     .jitter(Jitter::None);
-/// let millis: Vec<_> = backoff.delays(7)?.map(|delay| delay.as_millis()).take(6).collect();
+/// let millis: Vec<_> =
+///     backoff.delays(7)?.map(|delay| delay.as_millis()).take(6).collect();
 /// assert_eq!(millis, [100, 200, 400, 800, 1000, 1000]);
 /// # Ok::<(), windbreak::InvalidConfig>(())
 /// ```
@@ -32,7 +33,7 @@ pub struct Backoff {
     jitter: Jitter,
 }
 
-/// How chance spreads a wait. Every kind keeps it at or below the maximum.
+/// How a wait is spread at random. Every kind keeps it at or below the maximum.
 ///
 /// The names are those of Marc Brooker's "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015), which
 /// compares them: `Full` makes the least work for a recovering service; `Equal` never returns at once.
@@ -63,19 +64,19 @@ impl Backoff {
         Self { min: wait, max: wait, factor: 1.0, jitter: Jitter::Full }
     }
 
-    /// By what each wait is longer than the one before. Must be finite and at least 1.
+    /// Multiplies each wait by `factor`. Must be finite and at least 1. Default: 2.
     #[must_use]
     pub const fn factor(self, factor: f64) -> Self {
         Self { factor, ..self }
     }
 
-    /// The longest wait. Must not be shorter than the first one.
+    /// The longest wait. Must not be shorter than the first one. Default: no bound.
     #[must_use]
     pub const fn max(self, max: Duration) -> Self {
         Self { max, ..self }
     }
 
-    /// How chance spreads the waits.
+    /// How the waits are spread at random. Default: [`Jitter::Full`].
     #[must_use]
     pub const fn jitter(self, jitter: Jitter) -> Self {
         Self { jitter, ..self }

@@ -9,7 +9,10 @@ use std::time::Duration;
 /// use windbreak::Circuit;
 ///
 /// let error = Circuit::builder("payments").failure_ratio(1.5).build().unwrap_err();
-/// assert_eq!(error.to_string(), "circuit `payments`: `failure_ratio` is 1.5; it must be above 0 and at most 1");
+/// assert_eq!(
+///     error.to_string(),
+///     "circuit `payments`: `failure_ratio` is 1.5; it must be above 0 and at most 1"
+/// );
 /// assert_eq!(error.field(), "failure_ratio");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -41,7 +41,7 @@ pub(crate) type ClientFaults = Faults<Request, reqwest::Error>;
 /// or not.
 pub(crate) fn start(faults: &ClientFaults) -> Result<(), InvalidConfig> {
     let late = Duration::from_millis(50)..=Duration::from_millis(500);
-    faults.plan().delay(0.1, late).hang(0.025).lose_answer(0.025).start()
+    faults.plan().delay(0.1, late).hang(0.025).lose_response(0.025).start()
 }
 
 /// Marks the responses that did not come from the server.

@@ -8,7 +8,7 @@
 //! | | tower's `ConcurrencyLimit` | tower's `LoadShed` around it | bulkhead |
 //! |---|---|---|---|
 //! | takes a permit | in `poll_ready`: an idle clone that was polled ready holds one | the same | when it is called |
-//! | no permit is free | pending, for as long as it takes | rejects at once, also when something else below is not ready | rejects at once, or queues for a bounded time |
+//! | no permit is free | pending, without a bound | rejects at once, also when something else below is not ready | rejects at once, or queues for a bounded time |
 //! | who is next | whoever was first in `poll_ready` | nobody waits | whoever was called first |
 //! | the limit | fixed | fixed | [resized](Semaphore::resize) while it runs, by hand or [by the responses](#a-limit-that-adapts) |
 //! | the error | none | `Overloaded`, boxed | a [`Rejection`](crate::Rejection) that says what the limit is |
@@ -27,7 +27,8 @@
 //!         Ok::<_, std::io::Error>(())
 //!     }));
 //!
-//! let (first, second) = tokio::join!(client.clone().oneshot(()), client.clone().oneshot(()));
+//! let (first, second) =
+//!     tokio::join!(client.clone().oneshot(()), client.clone().oneshot(()));
 //! assert!(first.is_ok());
 //! assert!(second.unwrap_err().is_bulkhead_full());
 //! assert!(client.oneshot(()).await.is_ok());
@@ -52,7 +53,8 @@
 //!
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)]
 //! # async fn main() -> Result<(), windbreak::InvalidConfig> {
-//! let layer = BulkheadLayer::new(1)?.queue().max_wait(Duration::from_millis(100)).max_queue(32);
+//! let layer =
+//!     BulkheadLayer::new(1)?.queue().max_wait(Duration::from_millis(100)).max_queue(32);
 //! let semaphore = layer.semaphore();
 //! let client = layer.layer(service_fn(|work: Duration| async move {
 //!     tokio::time::sleep(work).await;
@@ -60,14 +62,16 @@
 //! }));
 //!
 //! let second = Duration::from_secs(1);
-//! let (first, queued) = tokio::join!(client.clone().oneshot(second), client.clone().oneshot(second));
+//! let (first, queued) =
+//!     tokio::join!(client.clone().oneshot(second), client.clone().oneshot(second));
 //! assert!(first.is_ok());
 //! let error = queued.unwrap_err().into_service().unwrap_err();
 //! assert_eq!(error.to_string(), "the limit of 1 request in flight was reached for 100ms");
 //!
 //! // With one more permit there is room for both.
 //! semaphore.resize(2)?;
-//! let (first, second) = tokio::join!(client.clone().oneshot(second), client.oneshot(second));
+//! let (first, second) =
+//!     tokio::join!(client.clone().oneshot(second), client.oneshot(second));
 //! assert!(first.is_ok() && second.is_ok());
 //! assert_eq!((semaphore.limit(), semaphore.in_flight(), semaphore.queued()), (2, 0, 0));
 //! # Ok(())
@@ -129,7 +133,7 @@
 //! | | limit at last, over the knee (10 to 20 seeds) |
 //! |---|---|
 //! | a server that queues, knee 20 or 50, from 5 | 0.97 to 1.06 |
-//! | a server that answers with 503, knee 20 or 50, from 5 or from 150 | 0.98 to 1.07 |
+//! | a server that returns 503, knee 20 or 50, from 5 or from 150 | 0.98 to 1.07 |
 //! | knee 10, times of equal length / of exponential length | 0.97 to 1.10 / up to 1.6 after 400 s |
 //! | half the server: windows until the limit is below 0.6 of what it was | at most 10 |
 //! | two clients, from 5 and 40: Jain's index of fairness | server that says no: 0.91 to 1.00; that queues: 0.76 to 1.00 |

@@ -57,7 +57,7 @@ impl CircuitBuilder {
         self
     }
 
-    /// How many calls have to be in the window before the ratios are judged.
+    /// How many calls have to be in the window before the circuit can open.
     pub fn minimum_calls(mut self, calls: usize) -> Self {
         self.settings.minimum_calls = Some(calls);
         self
@@ -68,7 +68,7 @@ impl CircuitBuilder {
     /// A burst of failures at one moment is not an outage: a pool whose idle connections were all closed at once fails as
     /// many requests as it had connections, and the next ones succeed. With a span, the circuit opens at a failure or a
     /// slow call at which the ratio has been reached for `span`: it was reached at an outcome at least that long ago, and
-    /// at every outcome since. An outage is noticed later by that much. Probes are judged without it.
+    /// at every outcome since. An outage is noticed later by that much. It does not apply to probes.
     pub fn minimum_span(mut self, span: Duration) -> Self {
         self.settings.minimum_span = span;
         self
@@ -182,8 +182,9 @@ impl Circuit {
     ///
     /// The circuit keeps its state. Calls in the window are kept as far as the new window has room: a smaller count window
     /// keeps its last calls; a time window whose duration or number of buckets changes, or a window of another kind,
-    /// starts empty. A [`minimum_span`](CircuitBuilder::minimum_span) begins anew. A wait that is running is not changed; if `open_for` changes, the next wait is its first. New numbers are judged by at the next outcome, and at once for
-    /// probes that have ended. Of two changes at the same time the later one wins.
+    /// starts empty. A [`minimum_span`](CircuitBuilder::minimum_span) begins anew. A wait that is running is not changed; if
+    /// `open_for` changes, the next wait is its first. New numbers apply from the next outcome on, and at once to probes
+    /// that have ended. Of two changes at the same time the later one wins.
     ///
     /// ```
     /// # use windbreak::Circuit;

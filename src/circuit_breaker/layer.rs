@@ -16,7 +16,7 @@ pub struct CircuitBreakerLayer<R> {
 }
 
 impl<R> CircuitBreakerLayer<R> {
-    /// Guards with `circuit`. `rules` judge the results: [`ErrorsOnly`](crate::rules::ErrorsOnly), `Http`, or your own.
+    /// Rejects requests while `circuit` is open. `rules` judge the results: [`ErrorsOnly`](crate::rules::ErrorsOnly), `Http`, or your own.
     #[must_use]
     pub fn new(circuit: Circuit, rules: R) -> Self {
         Self { breaker: Arc::new(Breaker { circuit, rules }), pending_while_open: false }

@@ -15,7 +15,7 @@ struct Counts {
 }
 
 impl DeadLetterCounts {
-    /// Letters that the sink took.
+    /// Letters that the sink kept.
     #[must_use]
     pub fn kept(&self) -> u64 {
         self.counts.kept.load(Ordering::Relaxed)

@@ -18,7 +18,8 @@ pub struct DeadLetterLayer<R, K> {
 }
 
 impl<R, K> DeadLetterLayer<R, K> {
-    /// Hands what failed for good, by the `rules`, to the `sink`.
+    /// Hands each request that failed for good to `sink`. `rules` judge the results, say which requests change something,
+    /// and copy them.
     #[must_use]
     pub fn new(rules: R, sink: K) -> Self {
         let shared = Shared { rules, sink, timeout: Duration::from_secs(1), counts: DeadLetterCounts::default() };

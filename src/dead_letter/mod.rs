@@ -7,7 +7,7 @@
 //! A letter is written for a request that is not [`Safe`](crate::rules::Idempotency::Safe) and whose result is a failure,
 //! throttled, [still in progress](crate::Verdict::InProgress), or a rejection by a layer. A success is not kept, and
 //! neither is what the upstream [declined](crate::Verdict::Declined) or what was the caller's own mistake: sent again, it
-//! would fail again. To read something again, nobody needs a letter.
+//! would fail again. A read needs no letter: whoever wants it reads again.
 //!
 //! # Before a replay
 //!
@@ -19,12 +19,12 @@
 //!
 //! # When the sink fails
 //!
-//! The caller's result is returned whatever the sink does. A sink that hangs, as a channel does that is full, delays it by at most
-//! [`timeout`](DeadLetterLayer::timeout) (1 s). A letter that is not kept is counted in
-//! [`DeadLetterCounts::lost`] and traced. So the sink is a help, and no promise: what must not be lost is written down
+//! The caller's result is returned whatever the sink does. A sink that hangs, such as a full channel, delays it by at
+//! most [`timeout`](DeadLetterLayer::timeout) (1 s). A letter that is not kept is counted in
+//! [`DeadLetterCounts::lost`] and traced. So the sink guarantees nothing: what must not be lost has to be written down
 //! before the request is sent.
 //!
-//! While nothing fails it makes a copy of each request that is not `Safe`, and does nothing else.
+//! While nothing fails, the layer copies each request that is not `Safe`, and does nothing else. tower has no such layer.
 //!
 //! | event | level | fields |
 //! |---|---|---|
@@ -67,12 +67,18 @@
 //! struct Drawer(Arc<Mutex<Option<String>>>);
 //!
 //! impl Sink<u32> for Drawer {
-//!     async fn put(&self, letter: DeadLetter<u32>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+//!     async fn put(
+//!         &self,
+//!         letter: DeadLetter<u32>,
+//!     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
 //!         let mut drawer = self.0.lock().unwrap();
 //!         if drawer.is_some() {
 //!             return Err("no room".into());
 //!         }
-//!         *drawer = Some(format!("order {}: {}, {:?}", letter.request, letter.error_type, letter.effect));
+//!         *drawer = Some(format!(
+//!             "order {}: {}, {:?}",
+//!             letter.request, letter.error_type, letter.effect
+//!         ));
 //!         Ok(())
 //!     }
 //! }
@@ -80,7 +86,8 @@
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)]
 //! # async fn main() {
 //! let drawer = Drawer::default();
-//! let keep = DeadLetterLayer::new(ErrorsOnly, drawer.clone()).timeout(Duration::from_millis(200));
+//! let keep = DeadLetterLayer::new(ErrorsOnly, drawer.clone())
+//!     .timeout(Duration::from_millis(200));
 //! let counts = keep.counts();
 //! let client = ServiceBuilder::new().layer(keep).service(service_fn(|_: u32| async {
 //!     Err::<(), Error<std::io::Error>>(Rejection::circuit_open("card", None).into())
@@ -89,7 +96,10 @@
 //! for order in [7, 8] {
 //!     assert!(client.clone().oneshot(order).await.unwrap_err().is_circuit_open());
 //! }
-//! assert_eq!(drawer.0.lock().unwrap().as_deref(), Some("order 7: circuit_open, NotApplied"));
+//! assert_eq!(
+//!     drawer.0.lock().unwrap().as_deref(),
+//!     Some("order 7: circuit_open, NotApplied")
+//! );
 //! assert_eq!((counts.kept(), counts.lost()), (1, 1));
 //! # }
 //! ```

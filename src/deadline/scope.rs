@@ -64,7 +64,8 @@ impl WakerId {
 ///     .map_err(Error::Service)
 ///     .service(service_fn(|_: ()| async {
 ///         tokio::time::sleep(Duration::from_secs(2)).await;
-///         let left = windbreak::deadline().map(|deadline| deadline - tokio::time::Instant::now());
+///         let left = windbreak::deadline()
+///             .map(|deadline| deadline - tokio::time::Instant::now());
 ///         Ok::<_, std::io::Error>(left)
 ///     }));
 ///

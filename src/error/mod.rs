@@ -10,7 +10,8 @@
 //! # use std::time::Duration;
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), windbreak::InvalidConfig> {
-//! let client = service_fn(|name: &'static str| async move { Err::<(), _>(std::fmt::Error) });
+//! let client =
+//!     service_fn(|name: &'static str| async move { Err::<(), _>(std::fmt::Error) });
 //!
 //! let stack = ServiceBuilder::new()
 //!     .layer(TimeoutLayer::new(Duration::from_secs(1)))
@@ -30,7 +31,8 @@
 //! use std::time::Duration;
 //! use windbreak::{Error, Rejection};
 //!
-//! let boxed: Box<dyn std::error::Error> = Error::<std::io::Error>::from(Rejection::timeout(Duration::from_secs(1))).into();
+//! let boxed: Box<dyn std::error::Error> =
+//!     Error::<std::io::Error>::from(Rejection::timeout(Duration::from_secs(1))).into();
 //! assert_eq!(boxed.to_string(), "timeout");
 //! assert_eq!(Rejection::find_in(&*boxed).unwrap().to_string(), "no response within 1s");
 //! ```

@@ -51,7 +51,7 @@ pub enum Rejection {
         /// costs more than the limit ever holds.
         retry_after: Option<Duration>,
     },
-    /// The upstream accepts so little that this request is among the share that is not sent to it.
+    /// The throttle rejected the request, because the upstream accepts few. The request was not sent.
     #[non_exhaustive]
     Throttled {
         /// The name of the throttle.

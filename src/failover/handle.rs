@@ -8,7 +8,7 @@ use crate::config::InvalidConfig;
 /// Steers a [`Failover`](super::Failover) by hand. Cheap to clone.
 ///
 /// A switch takes effect for every request that starts after it, at all clones of the service, and stays until it is
-/// thrown back: nothing that happens to requests changes it. Requests under way go on as they started. `by` says who
+/// thrown back: no result of a request changes it. Requests under way go on as they started. `by` says who
 /// threw it, and stands in the [`status`](Self::status) and in the event.
 #[derive(Clone)]
 pub struct FailoverHandle {

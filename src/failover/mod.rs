@@ -62,7 +62,9 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), windbreak::InvalidConfig> {
-//! let down = service_fn(|_: u32| async { Err::<String, Error<&str>>(Rejection::circuit_open("a", None).into()) });
+//! let down = service_fn(|_: u32| async {
+//!     Err::<String, Error<&str>>(Rejection::circuit_open("a", None).into())
+//! });
 //! let well = service_fn(|order: u32| async move { Ok(format!("receipt of {order}")) });
 //!
 //! let card = Failover::new("card", ErrorsOnly).to("a", down).to("b", well).build()?;
@@ -73,12 +75,15 @@
 //! steer.exclude("b", "alice: wrong receipts")?;
 //! let error = card.oneshot(8).await.unwrap_err();
 //! assert!(matches!(error.rejection(), Some(Rejection::AllUnavailable { .. })));
-//! assert_eq!(&*steer.status().providers[1].excluded.as_ref().unwrap().by, "alice: wrong receipts");
+//! assert_eq!(
+//!     &*steer.status().providers[1].excluded.as_ref().unwrap().by,
+//!     "alice: wrong receipts"
+//! );
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! Providers with types of their own, fitted in:
+//! Providers whose types differ:
 //!
 //! ```
 //! use tower::{ServiceBuilder, ServiceExt, service_fn};
@@ -96,21 +101,31 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), InvalidConfig> {
-//! let a = ServiceBuilder::new().map_err(Error::Service).service(service_fn(|charge: Charge| async move {
-//!     Ok::<_, String>(Receipt(format!("a-{}", charge.order)))
-//! }));
+//! let a = service_fn(|charge: Charge| async move {
+//!     Ok::<_, Error<String>>(Receipt(format!("a-{}", charge.order)))
+//! });
 //!
 //! let b = ServiceBuilder::new()
-//!     .map_request(|charge: Charge| Approve { order: charge.order.to_string(), jeon: charge.won * 100 })
+//!     .map_request(|charge: Charge| Approve {
+//!         order: charge.order.to_string(),
+//!         jeon: charge.won * 100,
+//!     })
 //!     .map_response(|approved: Approved| Receipt(format!("b-{}", approved.number)))
 //!     .map_err(|code: u16| Error::Service(format!("code {code}")))
 //!     .service(service_fn(|approve: Approve| async move {
-//!         if approve.jeon == 0 { Err(422) } else { Ok(Approved { number: approve.order.len() as u32 }) }
+//!         if approve.jeon == 0 {
+//!             Err(422)
+//!         } else {
+//!             Ok(Approved { number: approve.order.len() as u32 })
+//!         }
 //!     }));
 //!
 //! let card = Failover::new("card", ErrorsOnly).to("a", a).to("b", b).build()?;
 //! card.handle().prefer("b", "bob: cheaper at night")?;
-//! assert_eq!(card.clone().oneshot(Charge { order: 42, won: 300 }).await, Ok(Receipt("b-2".into())));
+//! assert_eq!(
+//!     card.clone().oneshot(Charge { order: 42, won: 300 }).await,
+//!     Ok(Receipt("b-2".into()))
+//! );
 //!
 //! let error = card.oneshot(Charge { order: 42, won: 0 }).await.unwrap_err();
 //! assert_eq!(error.to_string(), "code 422; b: _OTHER");

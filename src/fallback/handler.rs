@@ -10,6 +10,11 @@ use crate::oneshot::Oneshot;
 use crate::rules::{Effect, Failure, Idempotency, Replay, Verdict};
 
 /// Gives a substitute for a result that was not good enough. `C` are the rules of the layer.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not make a substitute for `Result<{T}, {E}>`",
+    label = "no substitute for this result",
+    note = "`value` needs a `Clone` response; `function` a closure from `Result<T, E>` to `Result<T, E>`; `service` one with the same response and error, and rules that implement `Replay<{R}>`"
+)]
 pub trait Handler<C, R, T, E> {
     /// What it keeps of the request from before the request was sent.
     type Kept;

@@ -24,8 +24,8 @@ impl<R, T> FallbackLayer<R, Value<T>> {
 }
 
 impl<R, F> FallbackLayer<R, Function<F>> {
-    /// Returns what `function` makes of the result: usually an error, but an `Ok` where the rules call a response a
-    /// failure. The function may return an error too.
+    /// Returns what `function` makes of the result. The result is usually an error; it is an `Ok` if the rules call a
+    /// response a failure. The function may return an error too.
     #[must_use]
     pub fn function<T, E>(function: F, rules: R) -> Self
     where
@@ -52,8 +52,8 @@ impl<R, S> FallbackLayer<R, OtherService<S>> {
     /// [`Safe`](crate::rules::Idempotency::Safe), or if the first service certainly did not act on it, because it said so
     /// or because a layer rejected the request before it was sent.
     ///
-    /// Otherwise the first result stands: an idempotency key, or an idempotent method, holds at one service only. So it
-    /// does where the rules can make no copy of the request.
+    /// Otherwise the first result is returned: an idempotency key, or an idempotent method, holds at one service only. It is
+    /// also returned if the rules cannot copy the request.
     #[must_use]
     pub fn service(service: S, rules: R) -> Self {
         Self::new(rules, OtherService(service))

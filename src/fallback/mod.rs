@@ -1,10 +1,11 @@
 //! Returns a substitute response when everything below it failed.
 //!
-//! The outermost layer but one: it turns what would be an error for the caller into a response that is good enough: a
-//! value, the result of a function, or the response of another service. It steps in where the result was a failure, was
-//! throttled, or was a rejection by a layer below; a response in which the upstream declines passes through.
+//! It is the outermost layer but one. It replaces a result that would be an error for the caller by a response that is good
+//! enough: a value, the result of a function, or the response of another service. It steps in if the result was a
+//! failure, was throttled, or was a rejection by a layer below. A declined response passes through.
 //!
-//! tower has no such layer; its `filter` and `map_result` see only what the client calls an error.
+//! tower has no such layer: its `map_result` and `then` see a result, but not whether it is a failure, nor the request.
+//! The layer emits no events.
 //!
 //! ```
 //! use tower::{ServiceBuilder, ServiceExt, service_fn};
@@ -31,10 +32,15 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() {
-//! let replica = service_fn(|id: u32| async move { Ok::<_, Error<&str>>(format!("{id} from the replica")) });
+//! let replica = service_fn(|id: u32| async move {
+//!     Ok::<_, Error<&str>>(format!("{id} from the replica"))
+//! });
 //!
 //! let client = ServiceBuilder::new()
-//!     .layer(FallbackLayer::service(replica, ErrorsOnly).when(|result| result.is_err_and(Error::is_circuit_open)))
+//!     .layer(
+//!         FallbackLayer::service(replica, ErrorsOnly)
+//!             .when(|result| result.is_err_and(Error::is_circuit_open)),
+//!     )
 //!     .map_err(Error::Service)
 //!     .service(service_fn(|_: u32| async { Err::<String, _>("down") }));
 //!

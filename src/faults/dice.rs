@@ -20,16 +20,16 @@ pub(super) struct Rates {
     pub(super) delay: f64,
     pub(super) delays: RangeInclusive<Duration>,
     pub(super) hang: f64,
-    pub(super) lose_answer: f64,
+    pub(super) lose_response: f64,
 }
 
 impl Rates {
     pub(super) const NONE: Self =
-        Self { fail: 0.0, delay: 0.0, delays: Duration::ZERO..=Duration::ZERO, hang: 0.0, lose_answer: 0.0 };
+        Self { fail: 0.0, delay: 0.0, delays: Duration::ZERO..=Duration::ZERO, hang: 0.0, lose_response: 0.0 };
 
     pub(super) fn check(&self) -> Result<(), InvalidConfig> {
         let rates =
-            [("fail", self.fail), ("delay", self.delay), ("hang", self.hang), ("lose_answer", self.lose_answer)];
+            [("fail", self.fail), ("delay", self.delay), ("hang", self.hang), ("lose_response", self.lose_response)];
         for (field, rate) in rates {
             if !(0.0..=1.0).contains(&rate) {
                 return Err(InvalidConfig::new(field, rate, "from 0 to 1"));
@@ -64,7 +64,7 @@ impl Dice {
     }
 
     fn draw(&mut self) -> Fault {
-        let Rates { fail, delay, hang, lose_answer, .. } = self.rates;
+        let Rates { fail, delay, hang, lose_response, .. } = self.rates;
         let drawn: f64 = self.rng.random();
         if drawn < fail {
             Fault::Fail
@@ -72,8 +72,8 @@ impl Dice {
             Fault::Delay(self.draw_delay())
         } else if drawn < fail + delay + hang {
             Fault::Hang
-        } else if drawn < fail + delay + hang + lose_answer {
-            Fault::LoseAnswer
+        } else if drawn < fail + delay + hang + lose_response {
+            Fault::LoseResponse
         } else {
             Fault::Ok
         }
@@ -110,9 +110,9 @@ mod tests {
         #[test]
         fn each_fault_comes_as_often_as_its_rate_says(shares in prop::array::uniform5(0.0..1.0_f64), seed: u64) {
             let sum: f64 = shares.iter().sum::<f64>().max(0.01);
-            let [fail, delay, hang, lose_answer, ok] = shares.map(|share| share / sum);
+            let [fail, delay, hang, lose_response, ok] = shares.map(|share| share / sum);
             let delays = Duration::from_millis(5)..=Duration::from_millis(9);
-            let rates = Rates { fail, delay, delays: delays.clone(), hang, lose_answer };
+            let rates = Rates { fail, delay, delays: delays.clone(), hang, lose_response };
             prop_assert_eq!(rates.check(), Ok(()));
             let mut dice = dice(rates, seed);
             let faults: Vec<_> = (0..DRAWS).map(|_| dice.next()).collect();
@@ -120,7 +120,7 @@ mod tests {
                 (Fault::Fail, fail),
                 (Fault::Delay(Duration::ZERO), delay),
                 (Fault::Hang, hang),
-                (Fault::LoseAnswer, lose_answer),
+                (Fault::LoseResponse, lose_response),
                 (Fault::Ok, ok),
             ] {
                 let draws = DRAWS as f64;
@@ -134,7 +134,7 @@ mod tests {
 
         #[test]
         fn the_same_seed_draws_the_same_faults(seed: u64) {
-            let rates = Rates { fail: 0.2, delay: 0.2, delays: Duration::ZERO..=Duration::MAX, hang: 0.2, lose_answer: 0.2 };
+            let rates = Rates { fail: 0.2, delay: 0.2, delays: Duration::ZERO..=Duration::MAX, hang: 0.2, lose_response: 0.2 };
             let faults = |seed| {
                 let mut dice = dice(rates.clone(), seed);
                 (0..100).map(|_| dice.next()).collect::<Vec<_>>()
@@ -163,8 +163,8 @@ mod tests {
     fn a_rate_of_one_is_always_and_of_zero_never() {
         let mut dice = dice(Rates { hang: 1.0, ..Rates::NONE }, 7);
         assert!((0..DRAWS).all(|_| dice.next() == Fault::Hang));
-        let mut none = Dice::new([Fault::LoseAnswer].into(), Rates::NONE, SmallRng::seed_from_u64(7));
-        assert_eq!(none.next(), Fault::LoseAnswer, "the script comes first");
+        let mut none = Dice::new([Fault::LoseResponse].into(), Rates::NONE, SmallRng::seed_from_u64(7));
+        assert_eq!(none.next(), Fault::LoseResponse, "the script comes first");
         assert!((0..DRAWS).all(|_| none.next() == Fault::Ok));
     }
 }

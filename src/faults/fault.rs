@@ -13,5 +13,5 @@ pub enum Fault {
     /// The call is not made, and there is never a response.
     Hang,
     /// The call is made, its result is thrown away, and there is never a response.
-    LoseAnswer,
+    LoseResponse,
 }

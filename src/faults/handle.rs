@@ -14,7 +14,7 @@ pub struct Faults<Request, E> {
 }
 
 impl<Request, E> Faults<Request, E> {
-    /// Off.
+    /// Faults that are off until a [plan](Self::plan) starts.
     #[must_use]
     pub fn new() -> Self {
         Self { switch: Switch::off() }
@@ -28,7 +28,7 @@ impl<Request, E> Faults<Request, E> {
         self
     }
 
-    /// Goes directly above the client, below all that is to be tried.
+    /// The layer. It goes directly above the client, below all that is to be tested.
     #[must_use]
     pub fn layer(&self) -> FaultLayer<Request, E> {
         FaultLayer::new(self.switch.clone())

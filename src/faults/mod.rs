@@ -1,7 +1,7 @@
 //! Fails on purpose, in tests and drills.
 //!
-//! The layer goes directly above the client, where real faults come from; all layers above it then do what they would do
-//! then. It works over any service, and its errors are the service's own: they are made by a closure. Off, which is the
+//! The layer goes directly above the client, where real faults come from. All layers above it then act as they would in a
+//! real failure. It works over any service, and its errors are the service's own: they are made by a closure. Off, which is the
 //! default, it costs one relaxed load.
 //!
 //! | fault | is the call made? | what the caller sees |
@@ -9,10 +9,10 @@
 //! | [`fail`](FaultPlan::fail) | no | an error |
 //! | [`delay`](FaultPlan::delay) | yes | the result, later |
 //! | [`hang`](FaultPlan::hang) | no | nothing, until a timeout of its own |
-//! | [`lose_answer`](FaultPlan::lose_answer) | **yes** | nothing, until a timeout of its own |
+//! | [`lose_response`](FaultPlan::lose_response) | **yes** | nothing, until a timeout of its own |
 //!
-//! The last is the one that payments must survive: the upstream has acted, and the caller cannot tell it from a request that
-//! never arrived. Without a timeout above, what hangs hangs for ever.
+//! Payments must survive the last one: the upstream has acted, and the caller cannot tell this from a request that never
+//! arrived. Without a timeout above, a request that hangs never ends. tower has no such layer.
 //!
 //! In a test, by a script:
 //!
@@ -37,11 +37,15 @@
 //!         Ok::<_, std::io::Error>("receipt")
 //!     }));
 //!
-//! faults.plan().script([Fault::Ok, Fault::LoseAnswer, Fault::Hang]).start()?;
+//! faults.plan().script([Fault::Ok, Fault::LoseResponse, Fault::Hang]).start()?;
 //! assert_eq!(client.clone().oneshot(1).await.unwrap(), "receipt");
 //! assert!(client.clone().oneshot(10).await.unwrap_err().is_timeout());
 //! assert!(client.clone().oneshot(100).await.unwrap_err().is_timeout());
-//! assert_eq!(CHARGED.load(Ordering::Relaxed), 11, "the second one was charged, and nobody knows");
+//! assert_eq!(
+//!     CHARGED.load(Ordering::Relaxed),
+//!     11,
+//!     "the second one was charged, and nobody knows"
+//! );
 //! # Ok(())
 //! # }
 //! ```

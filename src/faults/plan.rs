@@ -49,10 +49,10 @@ impl<Request, E> FaultPlan<Request, E> {
         self
     }
 
-    /// Makes the call, throws its result away, and never responds: the upstream has acted, and nobody here knows. It is the
-    /// fault that a payment must survive.
-    pub fn lose_answer(mut self, rate: f64) -> Self {
-        self.rates.lose_answer = rate;
+    /// Makes the call, throws its result away, and never responds: the upstream has acted, and the caller does not know.
+    /// It is the fault that a payment must survive.
+    pub fn lose_response(mut self, rate: f64) -> Self {
+        self.rates.lose_response = rate;
         self
     }
 

@@ -55,7 +55,7 @@ impl FaultCounts {
             Fault::Fail => self.failed += 1,
             Fault::Delay(_) => self.delayed += 1,
             Fault::Hang => self.hung += 1,
-            Fault::LoseAnswer => self.lost += 1,
+            Fault::LoseResponse => self.lost += 1,
         }
     }
 }

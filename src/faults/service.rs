@@ -49,7 +49,7 @@ where
             Next::Fail(error) => ResponseFuture::fail(error),
             Next::Delay(delay) => ResponseFuture::delay(self.inner.call(request), delay),
             Next::Hang => ResponseFuture::hang(),
-            Next::LoseAnswer => ResponseFuture::lose(self.inner.call(request)),
+            Next::LoseResponse => ResponseFuture::lose(self.inner.call(request)),
         }
     }
 }

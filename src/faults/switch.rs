@@ -36,7 +36,7 @@ pub(super) enum Next<E> {
     Fail(E),
     Delay(Duration),
     Hang,
-    LoseAnswer,
+    LoseResponse,
 }
 
 impl<Request, E> Switch<Request, E> {
@@ -105,7 +105,7 @@ impl<Request, E> Switch<Request, E> {
             Fault::Fail => closures.error(request).map_or(Next::Pass, Next::Fail),
             Fault::Delay(delay) => Next::Delay(delay),
             Fault::Hang => Next::Hang,
-            Fault::LoseAnswer => Next::LoseAnswer,
+            Fault::LoseResponse => Next::LoseResponse,
         }
     }
 

@@ -31,8 +31,8 @@ impl<R> HedgeLayer<R> {
         Self::new(Hedging::after(delay), rules)
     }
 
-    /// Sends a hedge beside the slowest `ratio` of the attempts, which is then what hedges add to the load: 0.02 sends one
-    /// beside two of a hundred. The delay follows the last 1,000 first attempts of requests that may be hedged; none is sent
+    /// Sends a hedge beside the slowest `ratio` of the attempts. Hedges then add that share to the load: 0.02 sends a hedge
+    /// beside two attempts of a hundred. The delay follows the last 1,000 first attempts of requests that may be hedged; none is sent
     /// before 100 have been seen.
     ///
     /// # Errors
@@ -58,7 +58,7 @@ impl<R> HedgeLayer<R> {
         Ok(self)
     }
 
-    /// Pays for hedges from `budget`: that of the retries below. It is they who tell it of the requests.
+    /// Pays for hedges from `budget`: that of the retries below, which count the requests for it.
     #[must_use]
     pub fn budget(mut self, budget: RetryBudget) -> Self {
         self.config.budget = budget;

@@ -1,14 +1,17 @@
 //! Sends a second attempt beside a slow first one, and returns the first good response.
 //!
 //! It is for upstreams whose slowest responses are slow by chance: one replica is in a garbage collection, one packet was
-//! lost. A timeout with a retry waits for nothing in that time; a hedge leaves the first attempt its chance. Where all
+//! lost. A timeout with a retry gives the first attempt up; a hedge goes on waiting for it. Where all
 //! responses are slow because the upstream is busy, hedges make it busier, which is why they are paid from a
 //! [budget](crate::retry::RetryBudget).
 //!
+//! tower's `Hedge` returns the first result, even if it is an error. It has no budget, and a policy that you write says
+//! which requests may be sent twice. This layer waits for a good response, and its rules say it.
+//!
 //! - **Which requests?** Those that are `Safe`, `Idempotent` or `Keyed` and can be copied. All others are sent exactly once.
 //! - **When?** After a given delay, or after one that follows what first attempts take, so that a given share of them is
-//!   hedged ([`extra_load`](HedgeLayer::extra_load)). Attempts that were dropped or failed enter as *at least so long*; otherwise
-//!   the delay would drift down. Not if the budget refuses, and not if the hedge could not end before the
+//!   hedged ([`extra_load`](HedgeLayer::extra_load)). An attempt that was dropped or failed counts as one that was
+//!   still running when it ended; otherwise the delay would drift down. Not if the budget refuses, and not if the hedge could not end before the
 //!   [deadline](crate::deadline()): a learned delay knows the median of the attempts, a given one the fastest hedge so far.
 //! - **Which result?** The first `Success` or `Declined`. A failure of the first attempt before the delay is returned at once:
 //!   it is the retry's business, which stands below. If one fails later, the others decide; if all fail, the result is that
@@ -60,7 +63,7 @@
 //! # }
 //! ```
 //!
-//! With a delay that follows what is seen, the budget of the retries, and turned while it runs:
+//! With a delay that follows the attempts, the budget of the retries, and a change while it runs:
 //!
 //! ```
 //! use std::time::Duration;
@@ -72,7 +75,9 @@
 //! # async fn main() -> Result<(), windbreak::InvalidConfig> {
 //! let rules = ErrorsOnly.idempotent(|_: &u64| true);
 //! let policy = RetryPolicy::builder().build()?;
-//! let hedge = HedgeLayer::extra_load(0.02, rules.clone())?.max_hedges(2)?.budget(policy.budget().clone());
+//! let hedge = HedgeLayer::extra_load(0.02, rules.clone())?
+//!     .max_hedges(2)?
+//!     .budget(policy.budget().clone());
 //! let hedging = hedge.hedging().clone();
 //! let client = ServiceBuilder::new()
 //!     .layer(hedge)
@@ -87,7 +92,10 @@
 //!     client.clone().oneshot(millis).await.unwrap();
 //! }
 //! let delay = hedging.delay().unwrap();
-//! assert!(delay > Duration::from_millis(98) && delay < Duration::from_millis(103), "{delay:?}");
+//! assert!(
+//!     delay > Duration::from_millis(98) && delay < Duration::from_millis(103),
+//!     "{delay:?}"
+//! );
 //!
 //! hedging.set_after(Duration::from_millis(50));
 //! client.oneshot(60).await.unwrap();

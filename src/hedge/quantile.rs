@@ -1,6 +1,6 @@
 //! After how long a given share of the first attempts is still under way. No lock, no clock.
 //!
-//! An attempt that was dropped before it ended took *at least so long*. To leave it out would make attempts look faster
+//! An attempt that was dropped after a time would have taken *at least that time*. To leave it out would make attempts look faster
 //! than they are: the delay would fall, more of them would be dropped, and the delay would fall further. The estimate of
 //! Kaplan and Meier (1958) counts such an attempt for as long as it was seen, and no longer.
 //!

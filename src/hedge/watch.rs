@@ -8,7 +8,7 @@ use super::shared::Shared;
 use crate::error::Rejectable;
 use crate::rules::{Classify, Effect, Verdict};
 
-/// Watches a first attempt. Dropped before it ended, the attempt took at least so long.
+/// Watches a first attempt. If it is dropped before it ended, the attempt took at least the time until then.
 pub(super) struct Watch<S, R> {
     shared: Arc<Shared<S, R>>,
     /// `None` once it has ended.

@@ -6,6 +6,11 @@ use http::{Extensions, HeaderMap, Method, Request, Response, StatusCode};
 use crate::attempts::Attempts;
 
 /// What the layers need of a request: `http::Request`, or `reqwest::Request` with the feature `reqwest`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an HTTP request that windbreak knows",
+    label = "not a known HTTP request",
+    note = "`http::Request` is one, and `reqwest::Request` with the feature `reqwest`; for another type, implement `HttpRequest`"
+)]
 pub trait HttpRequest {
     /// Its method.
     fn method(&self) -> &Method;
@@ -22,6 +27,11 @@ pub trait HttpRequest {
 }
 
 /// What the layers need of a response: `http::Response`, or `reqwest::Response` with the feature `reqwest`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an HTTP response that windbreak knows",
+    label = "not a known HTTP response",
+    note = "`http::Response` is one, and `reqwest::Response` with the feature `reqwest`; for another type, implement `HttpResponse`"
+)]
 pub trait HttpResponse {
     /// Whether the client that gives such responses may follow redirects by itself. Then neither they nor its errors prove
     /// that the request was not acted upon: they may be those of a later one.
@@ -38,7 +48,7 @@ pub trait HttpResponse {
 }
 
 /// The host and the port of a request, as a key; empty if its target names no host. The key of one layer for each host:
-/// see [`per_key`](https://docs.rs/windbreak/latest/windbreak/per_key/).
+/// see [`per_key`](crate::per_key).
 ///
 /// Every spelling of a host is one key, and all clients spell it alike: in lower case, without a trailing dot, without
 /// the port of the scheme (80 of `http`, 443 of `https`), an IPv6 address in its canonical form. User and password are no

@@ -1,4 +1,4 @@
-//! What HTTP means (feature `http`; `reqwest` for [`reqwest`](https://docs.rs/reqwest)'s own types).
+//! Rules for HTTP (feature `http`; `reqwest` for [`reqwest`](https://docs.rs/reqwest)'s own types).
 //!
 //! [`Http`] is a set of [rules](crate::rules): give it to every layer. It knows what failed, and whether the request may
 //! have taken effect, which is what makes a retry safe:
@@ -28,8 +28,7 @@
 //! `Idempotency-Key` that is not empty ([`idempotency_key`] gives it one). `Retry-After` is obeyed in seconds, as a date,
 //! and in milliseconds (`retry-after-ms`). [`Http::builder`] changes these rules.
 //!
-//! Behind 421, 425 and 429 stands the server's word and no more: a server that acts upon a request and then answers 429
-//! gets it twice. A 503 has an unknown effect, also with a `Retry-After`: proxies put one on the 503 that they make when
+//! For 421, 425 and 429 the server's word is taken: a server that acts on a request and then returns 429 gets it twice. A 503 has an unknown effect, also with a `Retry-After`: proxies put one on the 503 that they make when
 //! the server took the request and then died. Where it is certain that the server says so before it acts,
 //! [`unprocessed_statuses`](HttpRules::unprocessed_statuses) says that.
 //!
@@ -47,7 +46,10 @@
 //! # let _ = (breaker, retry);
 //!
 //! let not_found = http::Response::builder().status(404).body(())?;
-//! assert_eq!(Http.classify(Ok::<_, &Error<std::io::Error>>(&not_found)), Verdict::Declined);
+//! assert_eq!(
+//!     Http.classify(Ok::<_, &Error<std::io::Error>>(&not_found)),
+//!     Verdict::Declined
+//! );
 //!
 //! let order = http::Request::post("/orders").body(())?;
 //! assert_eq!(Http.idempotency(&order), Idempotency::NotIdempotent);
@@ -59,9 +61,8 @@
 //!
 //! # Redirects
 //!
-//! reqwest follows them by itself, and does not say of a failure to which request of the chain it belongs: a `POST` that
-//! was acted upon and answered by a 303, to a page that answers 429 or cannot be reached, looks like one that was turned
-//! away. Therefore its responses and errors never prove that a request had no effect: in the tables, "not applied" is
+//! reqwest follows them by itself, and does not say to which request of the chain a failure belongs: a `POST` that took
+//! effect and got a 303 to a page that returns 429, or that cannot be reached, looks like a `POST` without effect. Therefore its responses and errors never prove that a request had no effect: in the tables, "not applied" is
 //! "unknown", and a `POST` or `PATCH` is sent again only if it has a key. To have the whole table, build the client without
 //! redirects, and say so:
 //!
@@ -127,8 +128,8 @@
 //!
 //! # Until when
 //!
-//! By default a layer lets go when the **head** of the response is there: then the permit of the bulkhead is given back, the
-//! clock stops and the verdict is recorded. [`until_body_end`](crate::until_body_end) holds on until the **body** has ended.
+//! By default a layer ends with the **head** of the response: then the permit of the bulkhead is given back, the timeout
+//! stops and the verdict is recorded. With [`until_body_end`](crate::until_body_end) it ends with the **body**.
 //!
 //! # Connections
 //!

@@ -27,11 +27,15 @@ pub struct Http;
 /// let rules = Http::builder()
 ///     .unprocessed_statuses([StatusCode::SERVICE_UNAVAILABLE])
 ///     .classify_with(|status, headers| {
-///         (status == StatusCode::OK && headers.contains_key("x-degraded")).then_some(Verdict::Ignored)
+///         (status == StatusCode::OK && headers.contains_key("x-degraded"))
+///             .then_some(Verdict::Ignored)
 ///     });
 ///
 /// let response = http::Response::builder().header("x-degraded", "yes").body(())?;
-/// assert_eq!(rules.classify(Ok::<_, &Error<std::io::Error>>(&response)), Verdict::Ignored);
+/// assert_eq!(
+///     rules.classify(Ok::<_, &Error<std::io::Error>>(&response)),
+///     Verdict::Ignored
+/// );
 /// # Ok::<(), http::Error>(())
 /// ```
 #[derive(Clone)]

@@ -29,11 +29,11 @@ pub enum Keep {
 
 /// Says whether the layer of a key may be evicted.
 ///
-/// Implemented for the *service* that a layer makes, because that is where a stack of layers can be looked into. It
-/// answers for itself and for the service that it wraps. A key with a request under way is never evicted, so what lasts
+/// Implemented for the *service* that a layer makes, because a stack of layers can be looked into there. It
+/// speaks for itself and for the service that it wraps. A key with a request under way is never evicted, so what lasts
 /// only for one request need not be told.
 ///
-/// It answers for all services that its layer made: state that a layer makes anew for each service is not seen.
+/// One service speaks for all that its layer made: state that a layer makes anew for each service is not seen.
 ///
 /// A service of your own takes part with one short impl:
 ///

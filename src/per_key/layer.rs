@@ -30,7 +30,7 @@ const MAX_IDLE: Duration = Duration::from_secs(600);
 /// good as new, those go first that were not used for a while (second chance, which is close to least recently used).
 ///
 /// A new key that finds no room shares one layer with all others that find none: the layer made for the first of them.
-/// So strangers cannot push known keys out. That is traced once, as a `WARN`. A new key gets a layer of its own again
+/// So new keys cannot push known keys out. The first such request is traced as a `WARN`. A new key gets a layer of its own again
 /// as soon as there is room.
 ///
 /// Each request looks at a few keys at most, however many there are. Clones share the layers, and so do all services
@@ -130,8 +130,8 @@ where
 }
 
 impl<K, L, F, M> PerKeyLayer<K, L, F, M> {
-    /// Evicts a key that no request has used for this time, if its layer need not be [kept](super::Keep). Ten minutes by
-    /// default; [`Duration::MAX`] is never.
+    /// Evicts a key that no request has used for this time, if its layer need not be [kept](super::Keep). Default: ten
+    /// minutes. [`Duration::MAX`]: never.
     ///
     /// It is never evicted earlier, and usually later: idle keys are found a few at a time, while requests come.
     #[must_use]

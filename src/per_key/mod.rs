@@ -17,11 +17,20 @@
 //! # async fn main() -> Result<(), windbreak::InvalidConfig> {
 //! let rules = Circuit::builder("any shard").count_window(10).minimum_calls(1).build()?;
 //! let client = ServiceBuilder::new()
-//!     .layer(PerKeyLayer::new(1024, |shard: &u8| *shard, move |shard| {
-//!         CircuitBreakerLayer::new(rules.sibling(format!("shard {shard}")), ErrorsOnly)
-//!     })?)
+//!     .layer(PerKeyLayer::new(
+//!         1024,
+//!         |shard: &u8| *shard,
+//!         move |shard| {
+//!             CircuitBreakerLayer::new(
+//!                 rules.sibling(format!("shard {shard}")),
+//!                 ErrorsOnly,
+//!             )
+//!         },
+//!     )?)
 //!     .map_err(Error::Service)
-//!     .service(service_fn(|shard: u8| async move { if shard == 1 { Err("down") } else { Ok(shard) } }));
+//!     .service(service_fn(|shard: u8| async move {
+//!         if shard == 1 { Err("down") } else { Ok(shard) }
+//!     }));
 //!
 //! assert_eq!(client.clone().oneshot(1).await, Err(Error::Service("down")));
 //! assert!(client.clone().oneshot(1).await.unwrap_err().is_circuit_open());
@@ -30,7 +39,7 @@
 //! # }
 //! ```
 //!
-//! For HTTP the key is the host, and the bulkhead may be the host's too:
+//! For HTTP the key is the host. Here each host has a circuit and a bulkhead:
 #![cfg_attr(feature = "http", doc = "```")]
 #![cfg_attr(not(feature = "http"), doc = "```ignore")]
 //! use std::time::Duration;

@@ -20,14 +20,14 @@ use super::evict::Keep;
 use super::ring::Ring;
 use super::slot::Slot;
 
-/// So many keys share a lock: a small table is one list, in which the hand comes to every key in turn. In a large one,
+/// How many keys share a lock: a small table is one list, in which the hand comes to every key in turn. In a large one,
 /// a list that grows moves only its part.
 const SMALL: usize = 1024;
 const SHARDS: usize = 16;
 
 /// How many slots one request looks at to find one that can go: enough to pass over a few that cannot.
 const VISITS_FOR_ROOM: usize = 8;
-/// Of these, so many are spared that were used since the hand was last there.
+/// How many of these are spared, at most, because they were used since the last round.
 const SPARING: usize = 4;
 /// How many slots are looked at in passing.
 pub(super) const VISITS: usize = 4;

@@ -1,6 +1,11 @@
 /// What a request takes of a rate limit.
 ///
 /// [`UnitCost`] is the default of [`RateLimitLayer`](super::RateLimitLayer); `cost` of the layer makes a [`CostFn`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say what `{R}` costs",
+    label = "no cost for this request",
+    note = "set it with `.cost(|request: &Request| 1)`, whose closure returns a `u32`"
+)]
 pub trait Cost<R>: Sealed {
     /// What `request` takes.
     fn of(&self, request: &R) -> u32;

@@ -12,7 +12,7 @@ use super::shared::Patience;
 /// The longest pause that an upstream is granted: one request asks again after a minute, whatever a header said.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
 
-/// Holds to a request rate.
+/// Limits the request rate.
 ///
 /// All services made from a layer, or from a clone of it, share its limit.
 ///
@@ -38,7 +38,7 @@ impl RateLimitLayer {
         Self::with_limit(RateLimit::new(rate))
     }
 
-    /// Holds to a limit that exists: services of different layers may share one.
+    /// Uses an existing limit: services of different layers may share one.
     #[must_use]
     pub const fn with_limit(limit: RateLimit) -> Self {
         let patience = Patience { max_wait: Duration::ZERO, max_queue: usize::MAX };
@@ -79,7 +79,7 @@ impl<C, O> RateLimitLayer<C, O> {
         RateLimitLayer { limit: self.limit, patience: self.patience, cost: CostFn(cost), obey: self.obey }
     }
 
-    /// Obeys what the upstream says of its own limit, as `rules` read it from the results: `Http` (feature `http`), or
+    /// Obeys the limit that the upstream announces, as `rules` read it from the results: `Http` (feature `http`), or
     /// your own [`Obey`](super::Obey).
     ///
     /// A pause holds up all requests of this limit, for at most 60 s (see [`max_pause`](RateLimitLayer::max_pause)); the
@@ -108,7 +108,7 @@ impl<C, O> RateLimitLayer<C, O> {
 }
 
 impl<C, N> RateLimitLayer<C, Obeying<N>> {
-    /// The longest pause that the upstream is granted at a time. 60 s by default.
+    /// The longest pause for which the upstream is obeyed at a time. Default: 60 s.
     #[must_use]
     pub fn max_pause(mut self, max_pause: Duration) -> Self {
         self.obey.max_pause = max_pause;

@@ -11,8 +11,8 @@ use crate::error::Rejection;
 
 /// The state of a rate limit. Cheap to clone; all clones are the same limit.
 ///
-/// From [`RateLimitLayer::limit`](super::RateLimitLayer::limit): to look at it, to change it while it runs, and to hold
-/// to it what is no service.
+/// From [`RateLimitLayer::limit`](super::RateLimitLayer::limit): to look at it, to change it while it runs, and to limit
+/// code that is not a service.
 ///
 /// ```
 /// use std::time::Duration;

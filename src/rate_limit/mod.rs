@@ -1,9 +1,13 @@
-//! Holds to a request rate.
+//! Limits the request rate.
 //!
 //! At most `burst + floor(w * rate)` passes in any span of time `w`, and nothing is refused that would fit. A request
 //! above the rate is rejected at once with the time after which it would pass, or queues if it may: first come, first
 //! served. A [bulkhead](crate::bulkhead) bounds how many requests are in flight at once; a rate limit bounds how many
 //! start, however fast the upstream is. Use it for a quota that the upstream publishes.
+//!
+//! tower's `RateLimit` counts in fixed windows, so that twice the number may pass around the end of a window; it makes
+//! callers wait in `poll_ready` for as long as it takes, and its service cannot be cloned. This one bounds every span of
+//! time, rejects or queues with a bound, and its clones share the limit.
 //!
 //! ```
 //! use std::time::Duration;
@@ -68,14 +72,18 @@
 //!
 //! // Eleven never pass at once, and six would not within five seconds: both are rejected now.
 //! assert_eq!(client.clone().oneshot(vec![0; 11]).await.unwrap_err().retry_after(), None);
-//! assert_eq!(client.oneshot(vec![0; 6]).await.unwrap_err().retry_after(), Some(Duration::from_secs(12)));
+//! assert_eq!(
+//!     client.oneshot(vec![0; 6]).await.unwrap_err().retry_after(),
+//!     Some(Duration::from_secs(12))
+//! );
 //! assert_eq!(start.elapsed(), Duration::from_secs(6));
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! What an upstream says of its own limit is obeyed with [`obey`](RateLimitLayer::obey). For one limit for each host or
-//! tenant, see `PerKeyLayer` (feature `per-key`), with a [`sibling`](RateLimitLayer::sibling) for each.
+//! With [`obey`](RateLimitLayer::obey) it obeys the limit that the upstream announces. For one limit for each host or
+//! tenant, use a [`PerKeyLayer`](crate::PerKeyLayer) with a [`sibling`](RateLimitLayer::sibling) for each. The layer emits
+//! no events.
 
 mod cost;
 mod future;

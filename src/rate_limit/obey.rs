@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::limit::RateLimit;
 
-/// What an upstream says of its own limit. The default says nothing.
+/// The limit that an upstream announces. The default says nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct UpstreamLimit {
@@ -34,7 +34,9 @@ impl UpstreamLimit {
 /// use windbreak::rate_limit::{Obey, UpstreamLimit};
 ///
 /// /// A response of the ledger, which says when it is busy.
-/// struct Reply { busy_for: Option<Duration> }
+/// struct Reply {
+///     busy_for: Option<Duration>,
+/// }
 ///
 /// #[derive(Clone)]
 /// struct Ledger;
@@ -42,7 +44,9 @@ impl UpstreamLimit {
 /// impl<E> Obey<Reply, E> for Ledger {
 ///     fn upstream_limit(&self, result: Result<&Reply, &E>) -> UpstreamLimit {
 ///         let busy_for = result.ok().and_then(|reply| reply.busy_for);
-///         busy_for.map_or_else(UpstreamLimit::default, |pause| UpstreamLimit::default().with_pause(pause))
+///         busy_for.map_or_else(UpstreamLimit::default, |pause| {
+///             UpstreamLimit::default().with_pause(pause)
+///         })
 ///     }
 /// }
 /// # let layer = windbreak::RateLimitLayer::new(windbreak::rate_limit::Rate::per_second(1).burst(1).unwrap()).obey(Ledger);

@@ -10,7 +10,7 @@ use super::shared::Patience;
 use crate::error::{Rejectable, Rejection};
 use crate::macros::service_accessors;
 
-/// A service that holds to a request rate. Made by [`RateLimitLayer`](super::RateLimitLayer).
+/// A service with a limited request rate. Made by [`RateLimitLayer`](super::RateLimitLayer).
 ///
 /// Clones share the limit.
 #[derive(Debug)]

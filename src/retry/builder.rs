@@ -42,17 +42,17 @@ impl RetryPolicyBuilder {
         }
     }
 
-    /// How many attempts are made at most, counting the first. At least 1.
+    /// How many attempts are made at most, counting the first. At least 1. Default: 3.
     pub fn max_attempts(self, attempts: u32) -> Self {
         Self { max_attempts: attempts, ..self }
     }
 
-    /// How long to pause before each further attempt.
+    /// How long to pause before each further attempt. Default: 100 ms, doubling up to 5 s, with full jitter.
     pub fn backoff(self, backoff: impl Into<Backoff>) -> Self {
         Self { backoff: backoff.into(), ..self }
     }
 
-    /// Begins no pause that would end later than this after the first attempt started.
+    /// Begins no pause that would end later than this after the first attempt started. Default: no bound.
     pub fn max_elapsed(self, max_elapsed: Duration) -> Self {
         Self { max_elapsed: Some(max_elapsed), ..self }
     }

@@ -1,14 +1,13 @@
 //! Tries again, after a pause, when that is safe and the budget allows it.
 //!
 //! Use it above whatever fails now and then and is well again within a moment: a connection that was reset, a 503 during
-//! a deployment. Against an outage it does little; that is the [circuit breaker](crate::circuit_breaker)'s business, and
-//! its place is below the retry.
+//! a deployment. Against an outage it does little: put a [circuit breaker](crate::circuit_breaker) below it.
 //!
-//! `tower::retry` leaves all decisions to a policy that you write. This layer has them made:
+//! tower's `Retry` leaves all decisions to a `Policy` that you write. This layer decides:
 //!
 //! * A failed attempt is repeated only if it certainly had no effect, or if sending the request twice is the same as
-//!   sending it once. Nothing of the kind is known of requests in general: say so with `rules.idempotent(|request| ..)`
-//!   if it is true. For HTTP the method tells.
+//!   sending it once. For HTTP the method says so. For other requests nothing is known: say so with
+//!   `rules.idempotent(|request| ..)`.
 //! * The pause is the jittered backoff. Where the upstream sent `Retry-After`, the pause is that *plus* the jittered
 //!   backoff, so that many callers who were told the same second come back spread.
 //! * No pause begins that would end past the [`deadline`](crate::deadline()), `max_elapsed`, or the time for which a
@@ -64,10 +63,17 @@
 //! static CALLS: AtomicU32 = AtomicU32::new(0);
 //!
 //! let client = ServiceBuilder::new()
-//!     .layer(RetryLayer::new(RetryPolicy::builder().build()?, ErrorsOnly.idempotent(|_: &()| true)))
+//!     .layer(RetryLayer::new(
+//!         RetryPolicy::builder().build()?,
+//!         ErrorsOnly.idempotent(|_: &()| true),
+//!     ))
 //!     .map_err(Error::Service)
 //!     .service(service_fn(|(): ()| async {
-//!         if CALLS.fetch_add(1, Ordering::Relaxed) < 2 { Err("flaky") } else { Ok("third time lucky") }
+//!         if CALLS.fetch_add(1, Ordering::Relaxed) < 2 {
+//!             Err("flaky")
+//!         } else {
+//!             Ok("third time lucky")
+//!         }
 //!     }));
 //!
 //! assert_eq!(client.oneshot(()).await, Ok("third time lucky"));
@@ -91,18 +97,28 @@
 //! let budget = RetryBudget::new(0.1, 5)?;
 //! let policy = RetryPolicy::builder()
 //!     .max_attempts(4)
-//!     .backoff(Backoff::exponential(Duration::from_millis(50)).max(Duration::from_secs(2)).jitter(Jitter::Equal))
+//!     .backoff(
+//!         Backoff::exponential(Duration::from_millis(50))
+//!             .max(Duration::from_secs(2))
+//!             .jitter(Jitter::Equal),
+//!     )
 //!     .max_elapsed(Duration::from_secs(10))
 //!     .max_retry_after(Duration::from_secs(5))
 //!     .wait_for_circuit(true)
 //!     .budget(budget.clone())
 //!     .build()?;
 //! let rules = ErrorsOnly.idempotent(|_: &&str| Idempotency::Keyed);
-//! let circuit = Circuit::builder("orders").count_window(2).minimum_calls(2).open_for(Duration::from_secs(30)).build()?;
+//! let circuit = Circuit::builder("orders")
+//!     .count_window(2)
+//!     .minimum_calls(2)
+//!     .open_for(Duration::from_secs(30))
+//!     .build()?;
 //! let client = ServiceBuilder::new()
 //!     .layer(RetryLayer::new(policy, rules))
 //!     .layer(CircuitBreakerLayer::new(circuit, ErrorsOnly))
-//!     .service(service_fn(|_order: &str| async { Err::<(), _>(Error::Service("reset")) }));
+//!     .service(service_fn(|_order: &str| async {
+//!         Err::<(), _>(Error::Service("reset"))
+//!     }));
 //!
 //! let error = client.oneshot("order 7").await.unwrap_err();
 //! assert_eq!(error.service(), Some(&"reset"));

@@ -60,6 +60,11 @@ pub(crate) use with::rules_setters;
 pub use with::{WithCopy, WithIdempotency};
 
 /// All that rules can be asked. Every type that implements the four traits implements it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` are not rules for `{R}` and `Result<{T}, {E}>`",
+    label = "not rules for this request and result",
+    note = "`Rules` is `Classify`, `Repeat`, `Replay` and `Discard`; start with `ErrorsOnly`, `rules_fn(..)` or `Http`"
+)]
 pub trait Rules<R, T, E>: Classify<T, E> + Replay<R> + Discard<T> {}
 
 impl<C, R, T, E> Rules<R, T, E> for C where C: Classify<T, E> + Replay<R> + Discard<T> {}

@@ -64,7 +64,8 @@ impl Verdict {
 /// use std::time::Duration;
 /// use windbreak::{Effect, Failure};
 ///
-/// let maintenance = Failure::new(Effect::NotApplied).with_retry_after(Duration::from_secs(30));
+/// let maintenance =
+///     Failure::new(Effect::NotApplied).with_retry_after(Duration::from_secs(30));
 /// assert_eq!(maintenance.retry_after, Some(Duration::from_secs(30)));
 /// assert!(!maintenance.permanent);
 /// ```

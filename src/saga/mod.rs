@@ -49,7 +49,10 @@
 //! }
 //!
 //! let error = book().await.unwrap_err();
-//! assert_eq!(error.to_string(), "saga `booking` failed at `ticket`: out of paper; undone: `seat`");
+//! assert_eq!(
+//!     error.to_string(),
+//!     "saga `booking` failed at `ticket`: out of paper; undone: `seat`"
+//! );
 //! # }
 //! ```
 //!
@@ -131,7 +134,9 @@
 //! # async fn main() -> Result<(), windbreak::InvalidConfig> {
 //! let undos = UndoPolicy::builder()
 //!     .max_attempts(5)
-//!     .backoff(Backoff::exponential(Duration::from_millis(200)).max(Duration::from_secs(5)))
+//!     .backoff(
+//!         Backoff::exponential(Duration::from_millis(200)).max(Duration::from_secs(5)),
+//!     )
 //!     .timeout(Duration::from_secs(20))
 //!     .build()?;
 //! let shop = Shop::default();
@@ -141,7 +146,10 @@
 //! assert_eq!(error.cause, Cause::Failed(PaymentError::NoResponse));
 //! assert_eq!(error.undone, ["charge".into(), "quota".into()]);
 //! assert!(error.stuck.is_empty());
-//! assert_eq!(*shop.0.lock().unwrap(), ["reserve 3", "charge order-7", "void order-7", "release 3"]);
+//! assert_eq!(
+//!     *shop.0.lock().unwrap(),
+//!     ["reserve 3", "charge order-7", "void order-7", "release 3"]
+//! );
 //! # Ok(())
 //! # }
 //! ```

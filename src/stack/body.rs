@@ -2,7 +2,7 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Plain;
 
-/// Responses have bodies, which the total timeout bounds too unless [`until_head`](StackBuilder::until_head) was called.
+/// Responses have bodies, which the total timeout bounds too unless [`until_head`](crate::stack::StackBuilder::until_head) was called.
 #[cfg(feature = "http")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WithBody {

@@ -24,7 +24,7 @@ const IN_FLIGHT: usize = 4_096;
 const RETRY_RATIO: f64 = 0.2;
 const RETRY_FLOOR: u32 = 100;
 
-/// An upstream that answers nothing for this long is down. Restarts and maintenance mostly take less.
+/// An upstream without a good response for this long is down. Restarts and maintenance mostly take less.
 const SPAN: Duration = Duration::from_millis(2_500);
 
 /// Puts a [`Stack`] together. Made by [`Stack::new`] and `Stack::http`.
@@ -98,7 +98,7 @@ impl<R, B> StackBuilder<R, B> {
     }
 
     /// Bounds the whole request: queueing, every attempt, every pause and, for HTTP, the body of the response. It does not
-    /// bound what stands outside the stack, nor the time until the client is ready (`poll_ready`).
+    /// bound what is outside the stack, nor the time until the client is ready (`poll_ready`).
     pub fn total_timeout(mut self, limit: Duration) -> Self {
         self.times.total = Some(limit);
         self
@@ -121,7 +121,7 @@ impl<R, B> StackBuilder<R, B> {
         self.attempt_timeout(Duration::MAX)
     }
 
-    /// Says what the connect timeout of your client is, so that it can be checked against the attempt timeout.
+    /// Tells the connect timeout of your client, so that it can be checked against the attempt timeout. It sets nothing.
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
         self.times.connect = Some(limit);
         self

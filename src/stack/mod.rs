@@ -7,7 +7,8 @@
 //!
 //! Build it once, and keep it: the circuit, the permits and the budget are what its services share. **A stack that is built
 //! for each request protects nothing.** One stack for each upstream; where many hosts stand behind one client, see
-//! `PerKeyLayer`.
+//! [`PerKeyLayer`](crate::PerKeyLayer). With tower's `ServiceBuilder` you choose and order the layers yourself; a `Stack` does
+//! it, and checks the numbers.
 //!
 //! | what | default | setter |
 //! |---|---|---|
@@ -17,7 +18,7 @@
 //! | bulkhead | 4,096 in flight; more wait in a queue, as long as the total timeout allows | [`bulkhead`](StackBuilder::bulkhead) |
 //! | attempt timeout | 10 s, or the total timeout where that is shorter | [`attempt_timeout`](StackBuilder::attempt_timeout) |
 //!
-//! An upstream that still answers some requests well is overloaded, not down: these numbers let its answers through, and
+//! An upstream that still serves some requests well is overloaded, not down: these numbers let its responses through, and
 //! the retry budget bounds what the others cost. They were chosen by a simulation of some 160 partial failures and outages,
 //! in which no client may get fewer good responses for putting a stack in place of a bare client. What each trades:
 //!
@@ -26,11 +27,11 @@
 //! - a shorter attempt timeout notices a hang sooner, and cuts off what is slow but fine;
 //! - a smaller bulkhead bounds memory and connections more tightly, and makes bursts wait.
 //!
-//! What is silently wrong elsewhere: a breaker without a timeout inside does not see an upstream that hangs; a breaker
+//! Mistakes that no compiler finds: a breaker without a timeout inside does not see an upstream that hangs; a breaker
 //! outside the retries sees requests, not attempts; a timeout only outside the retries leaves no time for a second attempt.
 //! `Stack` puts them in the order that works.
 //!
-//! There is no fallback: only you know a substitute. Stack a [`FallbackLayer`](crate::FallbackLayer) above.
+//! There is no fallback: only you know a substitute. Put a [`FallbackLayer`](crate::FallbackLayer) above.
 //!
 //! Around a client that is a service, with rules for HTTP (feature `http`):
 //!

@@ -45,7 +45,7 @@ impl<S, R, B> StackService<S, R, B> {
         self.inner.get_ref().get_ref().get_ref().get_ref().get_ref().get_ref()
     }
 
-    /// Sends a request: waits until the stack is ready, and calls it. No `mut` and no `tower` in sight.
+    /// Sends a request: waits until the stack is ready, and calls it. Needs neither `mut` nor the `tower` crate.
     ///
     /// # Errors
     ///

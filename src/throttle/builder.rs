@@ -44,7 +44,7 @@ impl ThrottleBuilder {
         }
     }
 
-    /// How far it looks back, in ten buckets.
+    /// How far it looks back, in ten buckets. Default: 10 s.
     pub fn window(self, window: Duration) -> Self {
         Self { window, ..self }
     }

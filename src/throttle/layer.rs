@@ -15,7 +15,7 @@ pub struct ThrottleLayer<R> {
 }
 
 impl<R> ThrottleLayer<R> {
-    /// Guards with `throttle`. `rules` judge the results.
+    /// Rejects requests as `throttle` says. `rules` judge the results.
     #[must_use]
     pub fn new(throttle: Throttle, rules: R) -> Self {
         Self { shared: Arc::new(Shared { throttle, rules }) }

@@ -1,8 +1,8 @@
 //! Rejects a growing share of the requests while the upstream turns more of them away than it accepts.
 //!
 //! The gradual sibling of the [circuit breaker](crate::circuit_breaker), for an upstream that is overloaded rather than
-//! down: there is no cliff and no half-open. It comes back as gradually as it came: after an upstream that accepted nothing
-//! at all, within two windows. Over a time window it counts the requests and those that the upstream accepted, and rejects
+//! down: it has no open and no half-open state. It recovers gradually too: within two windows, after an upstream that
+//! accepted nothing at all. Over a time window it counts the requests and those that the upstream accepted, and rejects
 //! a request with the probability
 //!
 //! ```text
@@ -36,7 +36,8 @@
 //! assert_eq!(throttle.reject_ratio(), 0.0);
 //! let mut sent = 0;
 //! for _ in 0..1000 {
-//!     sent += usize::from(client.clone().oneshot(()).await.unwrap_err().service().is_some());
+//!     sent +=
+//!         usize::from(client.clone().oneshot(()).await.unwrap_err().service().is_some());
 //! }
 //! assert!(sent > 50 && sent < 250, "{sent} of 1000 were sent");
 //! # Ok(())

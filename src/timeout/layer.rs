@@ -14,7 +14,7 @@ impl TimeoutLayer {
     /// Gives up on a response after `limit`, counted from the call.
     ///
     /// A response that is ready at the deadline is delivered. With a limit of zero only a response that is ready at once
-    /// gets through; a limit too large for the clock never ends.
+    /// gets through; a limit too large for the clock never elapses.
     #[must_use]
     pub const fn new(limit: Duration) -> Self {
         Self { limit }

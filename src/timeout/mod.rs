@@ -1,9 +1,9 @@
 //! Bounds the time that a response may take.
 //!
-//! It stands twice in a stack. Outside the retries it bounds the whole request: queueing, attempts and pauses together.
+//! A stack has two. Outside the retries it bounds the whole request: queueing, attempts and pauses together.
 //! Inside, directly above the client, it bounds one attempt, so that there is time left for another. The time counts from
 //! the call of the service until the head of the response is there; `until_body_end()` (feature `http`) bounds the body
-//! too. What stands outside of it is not bounded, such as a fallback, and neither is `poll_ready`.
+//! too. It does not bound what is outside of it, such as a fallback, nor `poll_ready`.
 //!
 //! It differs from tower's `Timeout` in three ways: its error is a [`Rejection`](crate::Rejection) that the other layers
 //! understand; [`deadline()`](crate::deadline()) tells all code inside when it ends; and no timer is armed for a response
@@ -29,7 +29,7 @@
 //! # }
 //! ```
 //!
-//! Both at once:
+//! Around the retries and for each attempt:
 //!
 //! ```
 //! use std::time::Duration;

@@ -14,13 +14,13 @@ use crate::macros::service_accessors;
 use crate::per_key::{Evict, Keep};
 use crate::timeout::TimeoutLayer;
 
-/// Makes a layer hold on until the body of the response has ended. Made by `until_body_end()` of the layer.
+/// Makes a layer end with the body of the response. Made by `until_body_end()` of the layer.
 #[derive(Debug, Clone, Copy)]
 pub struct UntilBodyEndLayer<L> {
     layer: L,
 }
 
-/// A service whose layer holds on until the body of the response has ended. Made by [`UntilBodyEndLayer`].
+/// A service whose layer ends with the body of the response. Made by [`UntilBodyEndLayer`].
 #[derive(Debug, Clone, Copy)]
 pub struct UntilBodyEnd<S> {
     inner: S,

@@ -5,6 +5,11 @@ use std::time::Duration;
 use crate::error::Rejection;
 
 /// What a layer holds for one request. Dropped unsettled, the request was cancelled.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not what a layer of windbreak holds for a request",
+    label = "not a guard",
+    note = "only the timeout, the circuit breaker and the bulkhead make guards, by `until_body_end()`"
+)]
 pub trait Guard: Sealed + Unpin {
     /// The request came to a good end.
     fn complete(self);
@@ -31,6 +36,11 @@ pub trait Guard: Sealed + Unpin {
 }
 
 /// A response future that can hand over what it holds.
+#[diagnostic::on_unimplemented(
+    message = "`until_body_end()` is for a timeout, a circuit breaker or a bulkhead",
+    label = "this future holds nothing until the end of a body",
+    note = "put `.until_body_end()` directly on the `TimeoutLayer`, `CircuitBreakerLayer` or `BulkheadLayer`"
+)]
 pub trait Hold: Future + Sealed {
     /// What it holds.
     type Guard: Guard;

@@ -1,7 +1,7 @@
-//! Makes a layer hold on until the **body** of the response has ended, instead of until its head is there.
+//! Makes a layer end with the **body** of the response instead of with its head.
 //!
-//! By default a layer lets go when the head of the response is there: the permit of the bulkhead is given back, the clock
-//! of the timeout stops, and the breaker records its verdict. That is right for server-sent events, long polls and large
+//! By default a layer ends with the head of the response: the permit of the bulkhead is given back, the timeout stops, and
+//! the breaker records its verdict. That is right for server-sent events, long polls and large
 //! downloads. Where the bodies are the work, `until_body_end()` of a [`TimeoutLayer`](crate::TimeoutLayer), a
 //! [`CircuitBreakerLayer`](crate::CircuitBreakerLayer) or a [`BulkheadLayer`](crate::BulkheadLayer) wraps it in an
 //! [`UntilBodyEndLayer`] (feature `http`).

@@ -24,7 +24,7 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// | [`or_void`](Self::or_void) | nothing is voided |
 /// | [`on_unsettled`](Self::on_unsettled) | an unsettled request is traced only |
 ///
-/// See [the module](super) for where it stands and what the question must hold to.
+/// See [the module](super) for its place in a stack and the rules for the question.
 pub struct VerifyLayer<R, Request, T> {
     shared: Arc<Shared<R, Request, T>>,
 }
@@ -93,7 +93,7 @@ impl<R: Clone, Request, T> VerifyLayer<R, Request, T> {
     }
 
     /// Called with each request of which it stays unknown whether it took effect: also with one whose future is dropped
-    /// before the question was answered.
+    /// before the question has ended.
     ///
     /// It is called from within a poll or a drop, so it must not block; it may send to a channel. A panic in it is caught
     /// and traced as an `ERROR`.

@@ -1,7 +1,7 @@
 //! Finds out whether a failed request took effect.
 //!
-//! A timeout, a broken connection or a 502 does not say whether the upstream acted. For a read that is no matter. For a
-//! payment it is all that matters: sent again, it may be charged twice; given up, it may be charged without an order. This
+//! A timeout, a broken connection or a 502 does not say whether the upstream acted. For a read that does not matter. For a
+//! payment it does: if it is sent again, it may be charged twice; if it is given up, it may be charged without an order. This
 //! layer asks. It does so for every request that is not [`Safe`](crate::rules::Idempotency::Safe) and failed with an
 //! [unknown effect](crate::Effect::Unknown), or of which the upstream says that it is
 //! [still at work](crate::Verdict::InProgress) on it.
@@ -26,9 +26,9 @@
 //! - **Below failover** in any case: another provider is asked only once it is certain that this one did nothing.
 //!
 //! The question runs outside the breaker below it and is not counted by it. It runs within the deadline of the request:
-//! where that leaves no time for a question, none is asked. Dropped while it asks, it repeats nothing.
+//! where that leaves no time for a question, none is asked. If it is dropped while it asks, it repeats nothing.
 //!
-//! While nothing fails it makes a copy of each request that is not `Safe`, and does nothing else.
+//! While nothing fails, the layer copies each request that is not `Safe`, and does nothing else. tower has no such layer.
 //!
 //! # The protocol of a payment
 //!
@@ -93,7 +93,9 @@
 //!         Ok::<_, std::io::Error>(Verified::Applied(format!("receipt of {order}")))
 //!     }))
 //!     .map_err(Error::Service)
-//!     .service(service_fn(|_: &'static str| async { Err::<String, _>("connection reset") }));
+//!     .service(service_fn(|_: &'static str| async {
+//!         Err::<String, _>("connection reset")
+//!     }));
 //!
 //! assert_eq!(client.oneshot("order-7").await.unwrap(), "receipt of order-7");
 //! # }
@@ -121,7 +123,9 @@
 //! let (parked, mut for_the_sweep) = tokio::sync::mpsc::unbounded_channel();
 //! let verify = VerifyLayer::new(ErrorsOnly, |sent: Payment, _| async move {
 //!     match find(sent.order).await? {
-//!         Some(found) if found == sent => Ok::<_, std::io::Error>(Verified::Applied(found)),
+//!         Some(found) if found == sent => {
+//!             Ok::<_, std::io::Error>(Verified::Applied(found))
+//!         }
 //!         // Another amount: a person must look at it.
 //!         Some(_) => Ok(Verified::Unknown),
 //!         // Not found is not "will not apply".
@@ -132,14 +136,17 @@
 //! .timeout(Duration::from_secs(2))
 //! .attempts(3)
 //! .or_void(|sent: Payment| net_cancel(sent.order))
-//! .on_unsettled(move |unsettled: Unsettled<Payment>| parked.send(unsettled).expect("the sweep runs"));
+//! .on_unsettled(move |unsettled: Unsettled<Payment>| {
+//!     parked.send(unsettled).expect("the sweep runs")
+//! });
 //!
 //! let client = ServiceBuilder::new()
 //!     .layer(verify)
 //!     .map_err(Error::Service)
 //!     .service(service_fn(|_: Payment| async { Err::<Payment, _>("no response") }));
 //!
-//! let error = client.clone().oneshot(Payment { order: 7, amount: 300 }).await.unwrap_err();
+//! let error =
+//!     client.clone().oneshot(Payment { order: 7, amount: 300 }).await.unwrap_err();
 //! assert!(matches!(error.rejection(), Some(Rejection::NotApplied { .. })));
 //!
 //! let error = client.oneshot(Payment { order: 8, amount: 300 }).await.unwrap_err();

@@ -43,13 +43,13 @@ pub enum Reason {
         /// What the panic said.
         message: String,
     },
-    /// The question was not answered in time.
+    /// The question did not end in time.
     #[non_exhaustive]
     TimedOut {
         /// The timeout, or what the deadline left of it.
         limit: Duration,
     },
-    /// The future was dropped before the question was answered.
+    /// The future was dropped before the question had ended.
     Dropped,
 }
 

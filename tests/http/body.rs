@@ -193,7 +193,7 @@ async fn a_place_is_held_until_the_end_of_the_body() {
 }
 
 #[tokio::test]
-async fn an_answer_without_a_body_gives_its_place_back_at_once() {
+async fn a_response_without_a_body_gives_its_place_back_at_once() {
     async fn script(mut peer: Peer) {
         while let Some(head) = peer.request().await {
             let answer = match head.split(' ').nth(1).expect("a request line has a path") {
@@ -272,7 +272,7 @@ async fn to_the_head_three_places_carry_ten_bodies() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_drained_gives_its_place_back_before_the_next_attempt() {
+async fn a_response_that_is_drained_gives_its_place_back_before_the_next_attempt() {
     async fn check<C, R>(client: C, get: fn(&str) -> R, places: &Semaphore)
     where
         C: Service<R, Response: Answer, Error: fmt::Debug> + Clone,

@@ -122,7 +122,7 @@ async fn late(mut peer: Peer) {
 }
 
 #[tokio::test]
-async fn six_attempts_of_a_large_answer_use_one_connection() {
+async fn six_attempts_of_a_large_response_use_one_connection() {
     let server = Server::raw(large).await;
     assert_eq!(drained(&server).await, [1, 1]);
     assert_eq!(server.requests(), 2 * ATTEMPTS as usize);
@@ -130,7 +130,7 @@ async fn six_attempts_of_a_large_answer_use_one_connection() {
 }
 
 #[tokio::test]
-async fn six_attempts_of_a_late_answer_use_one_connection() {
+async fn six_attempts_of_a_late_response_use_one_connection() {
     let mut tries = 0;
     let server = loop {
         let server = Server::raw(late).await;
@@ -162,7 +162,7 @@ async fn http2_uses_one_connection_in_any_case() {
 }
 
 #[tokio::test]
-async fn an_answer_over_the_bound_is_not_read_to_its_end() {
+async fn a_response_over_the_bound_is_not_read_to_its_end() {
     const WHOLE: usize = 64 * 1024 * 1024;
     let ended = Arc::new(AtomicUsize::new(0));
     for head in ["transfer-encoding: chunked".to_owned(), format!("content-length: {WHOLE}")] {
@@ -302,7 +302,7 @@ async fn a_body_of_empty_frames_without_end_is_given_up_in_time_and_lets_others_
 }
 
 #[tokio::test]
-async fn an_answer_without_end_holds_the_next_attempt_up_for_a_moment_only() {
+async fn a_response_without_end_holds_the_next_attempt_up_for_a_moment_only() {
     let server = Server::raw(|mut peer| async move {
         peer.request().await;
         peer.send("HTTP/1.1 503 -\r\ntransfer-encoding: chunked\r\n\r\n4\r\nmore\r\n").await;

@@ -322,7 +322,7 @@ async fn a_head_that_breaks_off_has_an_unknown_effect() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_not_http_has_an_unknown_effect() {
+async fn a_response_that_is_not_http_has_an_unknown_effect() {
     assert_script(UNKNOWN, |mut peer| async move {
         peer.request().await;
         peer.send("SSH-2.0-nothing here\r\n\r\n").await;
@@ -332,7 +332,7 @@ async fn an_answer_that_is_not_http_has_an_unknown_effect() {
 }
 
 #[tokio::test]
-async fn an_answer_before_the_end_of_the_request_counts() {
+async fn a_response_before_the_end_of_the_request_counts() {
     assert_script(Verdict::throttled(None), |mut peer| async move {
         // Sent to a connection without a request, it would be nobody's.
         peer.readable().await;

@@ -238,7 +238,7 @@ async fn a_key_is_made_for_a_request_and_not_for_an_attempt() {
 }
 
 #[tokio::test]
-async fn an_upload_that_streams_is_sent_once_and_its_answer_returned() {
+async fn an_upload_that_streams_is_sent_once_and_its_response_returned() {
     for version in [Version::Http1, Version::Http2] {
         let scripted = Scripted::new([(503, &[("retry-after", "0")])]).await;
         let client = ServiceBuilder::new()
@@ -415,7 +415,7 @@ async fn moody_server() -> Server {
 }
 
 #[tokio::test]
-async fn an_answer_says_what_it_took_to_get_it() {
+async fn a_response_says_what_it_took_to_get_it() {
     let four = || RetryLayer::new(policy().max_attempts(4).build().unwrap(), Http);
     let timeout = TimeoutLayer::new(Duration::from_millis(300));
     let check = |attempts: Option<&Attempts>| {

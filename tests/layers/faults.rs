@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_test::{assert_pending, task};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
-use windbreak::faults::Fault::{Delay, Fail, Hang, LoseAnswer, Ok as Passes};
+use windbreak::faults::Fault::{Delay, Fail, Hang, LoseResponse, Ok as Passes};
 use windbreak::faults::{Fault, FaultPlan, Faults};
 use windbreak::rules::ErrorsOnly;
 use windbreak::{RetryLayer, RetryPolicy, ServiceErrorLayer, TimeoutLayer};
@@ -57,7 +57,7 @@ async fn seen(faults: &Handle, calls: u32) -> String {
 /// All faults at once.
 fn mixed(faults: &Handle) -> FaultPlan<u32, Failure> {
     let plan = faults.plan().fail(0.2, |request| Failure::OnPurpose(*request)).delay(0.2, millis(5)..=millis(50));
-    plan.hang(0.2).lose_answer(0.2)
+    plan.hang(0.2).lose_response(0.2)
 }
 
 #[tokio::test(start_paused = true)]
@@ -79,7 +79,7 @@ async fn a_plan_that_was_not_started_does_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn each_fault_is_what_it_says() {
-    for (fault, expected) in [(Passes, "."), (Fail, "F"), (Delay(millis(5)), "d"), (Hang, "H"), (LoseAnswer, "L")] {
+    for (fault, expected) in [(Passes, "."), (Fail, "F"), (Delay(millis(5)), "d"), (Hang, "H"), (LoseResponse, "L")] {
         let faults = Handle::new();
         faults.plan().fail(0.0, |request| Failure::OnPurpose(*request)).script([fault]).start().unwrap();
         assert_eq!(seen(&faults, 1).await, expected, "{fault:?}");
@@ -88,7 +88,7 @@ async fn each_fault_is_what_it_says() {
         ("FFF", |plan| plan.fail(1.0, |request| Failure::OnPurpose(*request))),
         ("ddd", |plan| plan.delay(1.0, millis(5)..=millis(5))),
         ("HHH", |plan| plan.hang(1.0)),
-        ("LLL", |plan| plan.lose_answer(1.0)),
+        ("LLL", |plan| plan.lose_response(1.0)),
     ];
     for (expected, set) in always {
         let faults = Handle::new();
@@ -136,10 +136,10 @@ async fn a_delay_holds_the_result_back_and_an_error_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lost_answer_was_acted_on_and_its_response_is_dropped() {
+async fn a_lost_response_was_acted_on_and_its_response_is_dropped() {
     let (flag, acted) = (Flag::default(), Arc::new(AtomicUsize::new(0)));
     let faults = Faults::new();
-    faults.plan().script([LoseAnswer]).start().unwrap();
+    faults.plan().script([LoseResponse]).start().unwrap();
     let client = ServiceBuilder::new().layer(TimeoutLayer::new(secs(1))).layer(faults.layer()).service(service_fn({
         let (flag, acted) = (flag.clone(), Arc::clone(&acted));
         move |()| {
@@ -163,14 +163,14 @@ async fn a_lost_answer_was_acted_on_and_its_response_is_dropped() {
 #[tokio::test(start_paused = true)]
 async fn only_the_chosen_requests_meet_faults_and_the_others_do_not_count() {
     let faults = Handle::new();
-    faults.plan().script([Hang, LoseAnswer, Hang]).only(|request| request % 2 == 0).start().unwrap();
+    faults.plan().script([Hang, LoseResponse, Hang]).only(|request| request % 2 == 0).start().unwrap();
     assert_eq!(seen(&faults, 8).await, ".H.L.H..");
 }
 
 #[tokio::test(start_paused = true)]
 async fn after_its_script_a_plan_goes_by_its_rates() {
     let faults = Handle::new();
-    faults.plan().script([Passes, LoseAnswer]).hang(1.0).start().unwrap();
+    faults.plan().script([Passes, LoseResponse]).hang(1.0).start().unwrap();
     assert_eq!(seen(&faults, 4).await, ".LHH");
 }
 
@@ -193,7 +193,7 @@ async fn it_ends_by_itself_and_by_hand() {
 async fn a_new_plan_takes_the_place_of_the_one_that_runs() {
     let faults = Handle::new();
     faults.plan().hang(1.0).start().unwrap();
-    faults.plan().lose_answer(1.0).start().unwrap();
+    faults.plan().lose_response(1.0).start().unwrap();
     assert_eq!(seen(&faults, 2).await, "LL");
     let counts = faults.counts();
     assert_eq!((counts.failed, counts.delayed, counts.hung, counts.lost), (0, 0, 0, 2));
@@ -216,14 +216,14 @@ async fn a_plan_may_be_changed_from_within() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_hangs_or_lost_its_answer_is_dropped_with_its_future() {
+async fn what_hangs_or_lost_its_response_is_dropped_with_its_future() {
     let held = Arc::new(());
     let faults = Faults::new();
     let service = faults.layer().layer(service_fn(|request: Arc<()>| async move {
         tokio::task::yield_now().await;
         Ok::<_, ()>(request)
     }));
-    for fault in [Passes, Delay(secs(1)), Hang, LoseAnswer] {
+    for fault in [Passes, Delay(secs(1)), Hang, LoseResponse] {
         for polls in 0..3 {
             faults.plan().script([fault]).start().unwrap();
             let mut response = task::spawn(service.clone().oneshot(Arc::clone(&held)));
@@ -283,14 +283,14 @@ fn numbers_out_of_their_bounds_are_named() {
         ("`fail` is 1.1; it must be from 0 to 1", |plan| plan.fail(1.1, |_| Failure::OfTheUpstream)),
         ("`delay` is -0.1; it must be from 0 to 1", |plan| plan.delay(-0.1, millis(1)..=millis(1))),
         ("`hang` is NaN; it must be from 0 to 1", |plan| plan.hang(f64::NAN)),
-        ("`lose_answer` is inf; it must be from 0 to 1", |plan| plan.lose_answer(f64::INFINITY)),
-        ("`rates` is 1.5; it must be at most 1, all of them together", |plan| plan.hang(0.75).lose_answer(0.75)),
+        ("`lose_response` is inf; it must be from 0 to 1", |plan| plan.lose_response(f64::INFINITY)),
+        ("`rates` is 1.5; it must be at most 1, all of them together", |plan| plan.hang(0.75).lose_response(0.75)),
         ("`delay` is 2s..=1s; it must be a range whose end is not before its start", |plan| {
             plan.delay(0.1, secs(2)..=secs(1))
         }),
         ("`for_` is 0ns; it must be longer than zero", |plan| plan.for_(Duration::ZERO)),
         ("`script` is Fail; it must be in a plan with `fail`, which makes its error", |plan| plan.script([Fail])),
-        ("`hang` is -0.5; it must be from 0 to 1", |plan| plan.hang(-0.5).lose_answer(1.0)),
+        ("`hang` is -0.5; it must be from 0 to 1", |plan| plan.hang(-0.5).lose_response(1.0)),
         ("`fail` is NaN; it must be from 0 to 1", |plan| plan.fail(f64::NAN, |_| Failure::OfTheUpstream)),
     ];
     for (message, set) in cases {
@@ -298,7 +298,7 @@ fn numbers_out_of_their_bounds_are_named() {
     }
     assert!(!faults.is_on());
     // What is rounded may make these more than one.
-    let plan = faults.plan().fail(0.01, |_| Failure::OfTheUpstream).hang(0.68).lose_answer(0.11);
+    let plan = faults.plan().fail(0.01, |_| Failure::OfTheUpstream).hang(0.68).lose_response(0.11);
     assert!(plan.delay(0.2, Duration::ZERO..=Duration::MAX).start().is_ok());
     assert_eq!(Fault::Delay(Duration::MAX), Delay(Duration::MAX));
 }

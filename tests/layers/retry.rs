@@ -86,7 +86,7 @@ fn assert_slept(slept: &[Duration], expected: &[Duration]) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn max_attempts_counts_the_first_and_the_last_answer_is_returned() {
+async fn max_attempts_counts_the_first_and_the_last_response_is_returned() {
     for attempts in [1, 2, 3, 7] {
         let log = Log::default();
         let error = send(client(eager().max_attempts(attempts), repeatable(), &log, never)).await;
@@ -215,7 +215,7 @@ async fn callers_that_were_told_the_same_second_come_back_spread() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_upstream_that_asks_for_too_long_a_pause_gets_none_and_its_answer_is_returned() {
+async fn an_upstream_that_asks_for_too_long_a_pause_gets_none_and_its_response_is_returned() {
     let start = Instant::now();
     for (policy, most) in [(eager().max_retry_after(secs(5)), secs(5)), (eager(), secs(60))] {
         let log = Log::default();
@@ -492,7 +492,7 @@ async fn each_attempt_sends_a_copy_and_no_copy_is_made_in_vain() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_cannot_be_copied_is_sent_once_and_its_first_answer_returned() {
+async fn a_request_that_cannot_be_copied_is_sent_once_and_its_first_response_returned() {
     let (log, start) = (Log::default(), Instant::now());
     let client = client(eager(), Copies::most(0), &log, never);
     assert_eq!(client.oneshot(Parcel::default()).await.map_err(number), Err(1));

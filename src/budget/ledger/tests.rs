@@ -8,7 +8,7 @@ fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// Keeps the moments of all requests, each so many at a time, and of all retries that were paid for.
+/// Keeps the moments of all requests, with how many came at a time, and of all retries that were paid for.
 #[derive(Default)]
 struct Model {
     requests: Vec<(Duration, u32)>,
@@ -24,7 +24,7 @@ fn within(times: &[(Duration, u32)], to: Duration, length: Duration) -> f64 {
 #[derive(Debug, Clone)]
 enum Step {
     Requests(u32),
-    /// So many retries, as far as they are paid for.
+    /// A number of retries, as far as they are paid for.
     Retries(u32),
     Advance(Duration),
     /// A number of whole buckets, from a nanosecond less to one more: the edges.

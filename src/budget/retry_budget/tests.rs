@@ -22,9 +22,9 @@ fn within(times: &[Duration], now: Duration, length: Duration) -> usize {
 
 #[derive(Debug, Clone)]
 enum Step {
-    /// So many requests of one of two services.
+    /// A number of requests of one of two services.
     Requests(usize, u32),
-    /// So many retries of one of them, as far as they are allowed.
+    /// A number of retries of one of them, as far as they are allowed.
     Retries(usize, u32),
     Advance(Duration),
 }

@@ -23,15 +23,15 @@ impl QueueingBulkheadLayer {
     }
 
     /// How long a request may queue, from its call on. The default is as long as its [deadline](crate::deadline()) allows,
-    /// which bounds every wait: a request without a deadline then queues until it gets a permit or is dropped. Zero is
-    /// not at all.
+    /// which bounds every wait: a request without a deadline then queues until it gets a permit or is dropped. With
+    /// zero no request queues.
     #[must_use]
     pub const fn max_wait(mut self, max_wait: Duration) -> Self {
         self.bounds.max_wait = max_wait;
         self
     }
 
-    /// How many requests may queue at once. The default is no bound but the wait. Zero is none.
+    /// How many requests may queue at once. By default only the wait bounds the queue. With zero no request queues.
     #[must_use]
     pub const fn max_queue(mut self, max_queue: usize) -> Self {
         self.bounds.max_queue = max_queue;

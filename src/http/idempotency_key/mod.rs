@@ -11,16 +11,18 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let client = ServiceBuilder::new()
-//!     .layer(IdempotencyKeyLayer::new())
-//!     .service(service_fn(|request: http::Request<()>| async move {
+//! let client = ServiceBuilder::new().layer(IdempotencyKeyLayer::new()).service(
+//!     service_fn(|request: http::Request<()>| async move {
 //!         Ok::<_, std::io::Error>(request.headers().get("idempotency-key").cloned())
-//!     }));
+//!     }),
+//! );
 //!
-//! let key = client.clone().oneshot(http::Request::post("/orders").body(())?).await?.unwrap();
+//! let key =
+//!     client.clone().oneshot(http::Request::post("/orders").body(())?).await?.unwrap();
 //! assert_eq!(key.len(), 34); // 32 hexadecimal digits in quotes
 //!
-//! let mine = http::Request::post("/orders").header("idempotency-key", "\"mine\"").body(())?;
+//! let mine =
+//!     http::Request::post("/orders").header("idempotency-key", "\"mine\"").body(())?;
 //! assert_eq!(client.clone().oneshot(mine).await?.unwrap(), "\"mine\"");
 //! assert_eq!(client.oneshot(http::Request::get("/orders").body(())?).await?, None);
 //! # Ok(())
@@ -62,7 +64,9 @@
 //!
 //! # fn main() {
 //! let name = HeaderName::from_static("x-request-token");
-//! let layer = IdempotencyKeyLayer::new().header(name.clone()).generator(|| HeaderValue::from_static("\"7\""));
+//! let layer = IdempotencyKeyLayer::new()
+//!     .header(name.clone())
+//!     .generator(|| HeaderValue::from_static("\"7\""));
 //! let rules = Http::builder().idempotency_header(name); // for the retries to know it by
 //! # let _ = (layer, rules);
 //! # }

@@ -6,6 +6,11 @@ use rand::TryRng as _;
 use rand::rngs::SysRng;
 
 /// Where the key of a request comes from. Sealed: see [`IdempotencyKeyLayer`](super::IdempotencyKeyLayer).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not make a key for `{R}`",
+    label = "no key for this request",
+    note = "use `IdempotencyKeyLayer::new()`, or its `generator(..)` or `key_from(|request: &http::Request<_>| ..)`"
+)]
 pub trait KeySource<R>: sealed::Sealed {
     /// The key of `request`, as the value of a header; `None` if there can be none.
     fn key(&self, request: &R) -> Option<HeaderValue>;

@@ -23,11 +23,17 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
 //! let client = ServiceBuilder::new()
-//!     .layer(ProgressTimeoutLayer::new().write(Duration::from_secs(10)).read(Duration::from_secs(10)))
+//!     .layer(
+//!         ProgressTimeoutLayer::new()
+//!             .write(Duration::from_secs(10))
+//!             .read(Duration::from_secs(10)),
+//!     )
 //!     .map_err(Error::Service)
 //!     .service(service_fn(|upload: http::Request<_>| async move {
-//!         let length = BodyExt::collect(upload.into_body()).await.unwrap().to_bytes().len();
-//!         Ok::<_, std::io::Error>(http::Response::new(String::from(if length == 4 { "ok" } else { "no" })))
+//!         let length =
+//!             BodyExt::collect(upload.into_body()).await.unwrap().to_bytes().len();
+//!         let body = if length == 4 { "ok" } else { "no" };
+//!         Ok::<_, std::io::Error>(http::Response::new(String::from(body)))
 //!     }));
 //!
 //! let response = client.oneshot(http::Request::new(String::from("data"))).await?;
