@@ -52,6 +52,17 @@ impl Queue {
         Number { number, end }
     }
 
+    /// Lets `number` wait until `end` instead; `false` if its wait has ended already.
+    pub(super) fn wait_until(&mut self, number: &mut Number, end: Option<Instant>) -> bool {
+        let is_there = self.waiting.contains_key(&number.number) || self.granted.contains(&number.number);
+        if is_there {
+            self.forget_end(*number);
+            number.end = end;
+            self.ends.extend(end.map(|end| (end, number.number)));
+        }
+        is_there
+    }
+
     /// Hands a permit to the first. The waker is what wakes it, if it was polled before.
     pub(super) fn grant_first(&mut self) -> Option<Waker> {
         let (number, waker) = self.waiting.pop_first()?;

@@ -256,6 +256,11 @@ impl Waiting {
         self.shared.load().limit() as usize
     }
 
+    /// Waits until `end` instead; `false` if the wait has ended already.
+    pub(super) fn wait_until(&mut self, end: Option<Instant>) -> bool {
+        self.shared.lock().wait_until(&mut self.number, end)
+    }
+
     /// The permit; `None` if the wait has ended and the turn went to others.
     pub(super) fn poll_permit(&mut self, cx: &mut Context<'_>) -> Poll<Option<Permit>> {
         // Wakers are cloned and dropped outside the lock: they may run anything.

@@ -38,3 +38,22 @@ fn every_link_of_the_readme_and_of_the_cookbook_leads_somewhere() {
         }
     }
 }
+
+/// reqwest retries by itself, below the layers, unless it is told not to.
+#[test]
+fn every_reqwest_client_of_the_documentation_leaves_retries_to_the_layers() {
+    let files = [
+        "README.md",
+        "docs/cookbook.md",
+        "src/http/mod.rs",
+        "src/http/progress_timeout/mod.rs",
+        "examples/quickstart.rs",
+        "examples/reqwest.rs",
+    ];
+    for file in files {
+        let text = text(file);
+        assert!(!text.contains("reqwest::Client::new()"), "{file}");
+        let clients = text.matches("reqwest::Client::builder()").count();
+        assert_eq!(clients, text.matches(".retry(reqwest::retry::never())").count().min(clients), "{file}");
+    }
+}

@@ -6,6 +6,7 @@ mod support;
 mod allocations;
 mod architecture;
 mod auto_traits;
+mod buffer;
 mod upstream;
 mod compile_fail;
 mod composition;
@@ -13,6 +14,7 @@ mod docs;
 mod rules;
 mod states;
 mod subjects;
+mod waits;
 
 /// Each rule for each subject, as a test of its own: `bulkhead::a_panic_in_call_gives_everything_back`.
 macro_rules! contract {

@@ -128,6 +128,31 @@ async fn an_order_that_was_turned_away_is_repeated_only_if_there_can_be_no_redir
     server.is_left_alone().await;
 }
 
+/// As Varnish does for an order that its backend took before the connection to it broke.
+#[tokio::test]
+async fn an_order_is_placed_once_though_a_proxy_answers_503_and_when_to_come_back() {
+    for retry_after in ["0", "1"] {
+        let server = Server::http(move |_| async move {
+            let response =
+                Response::builder().status(StatusCode::SERVICE_UNAVAILABLE).header("retry-after", retry_after);
+            response.body(Full::<Bytes>::from("backend fetch failed")).expect("the test has good headers")
+        })
+        .await;
+        for version in [Version::Http1, Version::Http2] {
+            let before = server.requests();
+            let order = Request::post(server.url("/orders")).body(Full::<Bytes>::from("1 tea")).unwrap();
+            let client = Stack::http("orders").build().unwrap().layer(hyper_client(version));
+            assert_eq!(client.run(order).await.unwrap().status(), 503);
+
+            let order = direct_client(version).post(server.url("/orders")).body("1 tea").build().unwrap();
+            let direct = Stack::http("orders").rules(Http::builder().without_redirects()).build().unwrap();
+            assert_eq!(direct.layer(direct_client(version)).run(order).await.unwrap().status(), 503);
+            assert_eq!(server.requests() - before, 2, "one of each client");
+        }
+        server.is_left_alone().await;
+    }
+}
+
 #[tokio::test]
 async fn a_silent_server_costs_no_more_than_the_total_timeout() {
     let server = Server::raw(|mut peer| async move {

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use tower_service::Service;
 
 use crate::bulkhead::semaphore::{Permit, Waiting};
-use crate::deadline::{Timer, report_wait};
+use crate::deadline::{Timer, deadline_in, report_wait};
 use crate::error::{Rejectable, Rejection};
 
 pin_project! {
@@ -30,6 +30,8 @@ pin_project! {
             waiting: Waiting,
             #[pin]
             timer: Timer,
+            // When `max_wait` ends, until the first poll.
+            max_end: Option<Option<Instant>>,
             queued: QueuedSince,
         },
         Over,
@@ -49,9 +51,16 @@ impl Drop for QueuedSince {
 }
 
 impl<S, R> Queued<S, R> {
-    /// Waits from `since` until `end`.
-    pub(super) fn waiting(waiting: Waiting, since: Instant, end: Option<Instant>, service: S, request: R) -> Self {
-        let wait = Wait::Waits { waiting, timer: Timer::new(end), queued: QueuedSince(since) };
+    /// Waits from `since` until `end`, which the deadline seen in the call may have brought before `max_end`.
+    pub(super) fn waiting(
+        waiting: Waiting,
+        since: Instant,
+        [end, max_end]: [Option<Instant>; 2],
+        service: S,
+        request: R,
+    ) -> Self {
+        let max_end = Some(max_end);
+        let wait = Wait::Waits { waiting, timer: Timer::new(end), max_end, queued: QueuedSince(since) };
         Self { wait, service, request: Some(request), permit: None }
     }
 
@@ -67,7 +76,10 @@ impl<S, R> Queued<S, R> {
         S::Error: Rejectable,
     {
         let mut this = self.project();
-        if let WaitProj::Waits { waiting, timer, queued } = this.wait.as_mut().project() {
+        if let WaitProj::Waits { waiting, mut timer, max_end, queued } = this.wait.as_mut().project() {
+            if let Some(max_end) = max_end.take() {
+                end_with_own_deadline(waiting, timer.as_mut(), max_end, cx);
+            }
             *this.permit = Some(ready!(poll_permit(waiting, timer, queued, cx))?);
             // The queue is left, and told of, in the poll in which the request is admitted.
             this.wait.set(Wait::Over);
@@ -76,6 +88,19 @@ impl<S, R> Queued<S, R> {
         let request = this.request.take().expect("called once");
         let inner = this.service.call(request);
         Poll::Ready(Ok((inner, this.permit.take().expect("held until the call"))))
+    }
+}
+
+/// In the call, the deadline of a stranger cannot be told from that of the request; in a poll it can.
+fn end_with_own_deadline(
+    waiting: &mut Waiting,
+    mut timer: Pin<&mut Timer>,
+    max_end: Option<Instant>,
+    cx: &Context<'_>,
+) {
+    let end = max_end.into_iter().chain(deadline_in(cx)).min();
+    if end != timer.as_ref().deadline() && waiting.wait_until(end) {
+        timer.set(Timer::new(end));
     }
 }
 

@@ -98,11 +98,12 @@ impl<S> QueueingBulkhead<S> {
             return QueueingResponseFuture::full(self.semaphore.limit());
         }
         let since = Instant::now();
-        let end = end_of(max_wait).into_iter().chain(deadline()).min();
+        let max_end = end_of(max_wait);
+        let end = max_end.into_iter().chain(deadline()).min();
         match self.semaphore.enqueue(max_queue, end) {
             Entry::Permit(permit) => QueueingResponseFuture::queued(Queued::holding(permit, service, request)),
             Entry::Queued(waiting) => {
-                QueueingResponseFuture::queued(Queued::waiting(waiting, since, end, service, request))
+                QueueingResponseFuture::queued(Queued::waiting(waiting, since, [end, max_end], service, request))
             }
             Entry::Full => QueueingResponseFuture::full(self.semaphore.limit()),
         }

@@ -51,8 +51,9 @@
 //! use windbreak::ServiceErrorLayer;
 //! use windbreak::http::progress_timeout::ProgressTimeoutLayer;
 //!
-//! fn client() -> impl Service<reqwest::Request, Response = reqwest::Response> {
-//!     ProgressTimeoutLayer::new().read(Duration::from_secs(5)).layer(ServiceErrorLayer.layer(reqwest::Client::new()))
+//! fn client() -> reqwest::Result<impl Service<reqwest::Request, Response = reqwest::Response>> {
+//!     let client = reqwest::Client::builder().retry(reqwest::retry::never()).build()?;
+//!     Ok(ProgressTimeoutLayer::new().read(Duration::from_secs(5)).layer(ServiceErrorLayer.layer(client)))
 //! }
 //! # let _ = client();
 //! ```

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio::task::LocalSet;
 use tokio::time::{Instant, advance, sleep};
 use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok};
 use tower::{Layer as _, ServiceBuilder, ServiceExt, service_fn};
@@ -306,4 +307,29 @@ async fn a_shorter_max_wait_ends_before_the_deadline() {
     let (_end, queued) = call(&TimeoutLayer::new(millis(100)).layer(client(&layer)));
     assert!(queued.await.unwrap_err().is_bulkhead_full());
     assert_eq!(start.elapsed(), millis(30));
+}
+
+/// Whoever polls a `LocalSet` within a timeout makes its deadline visible to tasks that have nothing to do with it.
+#[tokio::test(start_paused = true)]
+async fn a_task_of_a_local_set_keeps_queueing_past_a_strangers_deadline() {
+    for max_wait in [Duration::MAX, secs(5)] {
+        let (layer, tasks) = (queueing(max_wait), LocalSet::new());
+        let (_end, in_flight) = call(&client(&layer));
+        let asked = client(&layer);
+        let task = tasks.spawn_local(async move {
+            let (end, queued) = call(&asked);
+            end.send(8).unwrap();
+            queued.await
+        });
+        let stranger = ServiceBuilder::new().layer(TimeoutLayer::new(millis(100))).service(service_fn(
+            |tasks: LocalSet| async move {
+                let _ = tokio::time::timeout(millis(50), tasks.run_until(std::future::pending::<()>())).await;
+                Ok::<_, Error>(tasks)
+            },
+        ));
+        let tasks = stranger.oneshot(tasks).await.unwrap();
+        sleep(secs(1)).await;
+        drop(in_flight);
+        assert_eq!(tasks.run_until(task).await.unwrap(), Ok(8));
+    }
 }
