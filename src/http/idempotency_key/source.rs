@@ -91,7 +91,9 @@ impl<F> fmt::Debug for KeysFrom<F> {
 }
 
 mod sealed {
-    use super::{GeneratedKeys, KeysFrom, RandomKeys};
+    use super::GeneratedKeys;
+    use super::KeysFrom;
+    use super::RandomKeys;
 
     pub trait Sealed {}
 

@@ -109,44 +109,6 @@ fn an_upstream_that_became_slower_is_not_starved() {
     }
 }
 
-/// The figures of the docs.
-#[test]
-#[ignore = "prints"]
-fn figures() {
-    let print = |what: &str, knee: f64, values: Vec<f64>| {
-        let share = |value: f64| value / knee;
-        let (least, most) = values.iter().fold((f64::MAX, 0.0_f64), |(a, b), &v| (a.min(v), b.max(v)));
-        println!("{what}: {:.2} to {:.2}", share(least), share(most));
-    };
-    for (name, stages) in [("even", EVEN), ("uneven", UNEVEN)] {
-        for knee in [10, 20, 50] {
-            for (kind, server, start) in
-                [("queues, 5", queues(knee), 5), ("sheds, 5", sheds(knee), 5), ("sheds, 150", sheds(knee), 150)]
-            {
-                let run = |seed| at_last(&Simulation::new(seed, server, stages, &[start]).run(server, 400)[0]);
-                print(
-                    &format!("{name} {kind}, knee {knee}"),
-                    f64::from(u32::try_from(knee).unwrap()),
-                    (0..20).map(run).collect(),
-                );
-            }
-        }
-        let share = |seed, server| {
-            let mut simulation = Simulation::new(seed, server, stages, &[5, 40]);
-            let history = simulation.run(server, 600);
-            let (one, other) = (at_last(&history[0]), at_last(&history[1]));
-            (one + other).powi(2) / (2.0 * (one * one + other * other))
-        };
-        print(&format!("{name} jain queues"), 1.0, (0..10).map(|seed| share(seed, queues(50))).collect());
-        print(&format!("{name} jain sheds"), 1.0, (0..10).map(|seed| share(seed, sheds(50))).collect());
-    }
-    let mut simulation = Simulation::new(0, queues(50), EVEN, &[20]);
-    simulation.run(queues(50), 150);
-    simulation.run(queues(25), 100);
-    let history = simulation.run(queues(50), 150);
-    println!("{:?}", history[0].iter().step_by(5).collect::<Vec<_>>());
-}
-
 fn success(millis: u64) -> Sample {
     Sample { time: Some(Duration::from_millis(millis)), is_pressure: false, in_flight: 1_000 }
 }
