@@ -9,25 +9,28 @@ use pin_project_lite::pin_project;
 use tokio::task::coop::has_budget_remaining;
 use tokio::time::Instant;
 
-use super::guard::Guard;
+use super::guard::{Guard, Sealed};
 use crate::error::Rejection;
 
 /// Boxed error, as tower has it.
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A response whose body can be made to carry a guard: `http::Response`, and `reqwest::Response`, which keeps its type.
+/// Sealed.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no body that could hold a guard",
     label = "`until_body_end` is for responses of HTTP",
     note = "it takes `http::Response` and, with the feature `reqwest`, `reqwest::Response`"
 )]
-pub trait GuardBody<G> {
+pub trait GuardBody<G>: Sealed {
     /// The response with the guard inside.
     type Guarded;
 
     /// Puts the guard into the body. If there is none, or it has ended already, the guard is settled at once.
     fn guard_body(self, guard: Option<G>, is_head: bool) -> Self::Guarded;
 }
+
+impl<B> Sealed for Response<B> {}
 
 impl<B: Body, G: Guard> GuardBody<G> for Response<B> {
     type Guarded = Response<GuardedBody<B, G>>;
@@ -37,6 +40,9 @@ impl<B: Body, G: Guard> GuardBody<G> for Response<B> {
         self.map(|body| GuardedBody::new(body, guard, bodiless))
     }
 }
+
+#[cfg(feature = "reqwest")]
+impl Sealed for reqwest::Response {}
 
 /// Through `http::Response` and back. Its URL would be lost on the way, so it is carried over.
 #[cfg(feature = "reqwest")]

@@ -13,6 +13,7 @@ mod composition;
 mod docs;
 mod rules;
 mod states;
+mod signatures;
 mod subjects;
 mod waits;
 
