@@ -77,7 +77,7 @@ where
                         return Poll::Ready(result);
                     }
                     let verdict = this.shared.rules.classify(result.as_ref());
-                    let rejection = result.as_ref().err().and_then(Rejectable::rejection);
+                    let rejection = result.as_ref().err().and_then(Rejectable::own_rejection);
                     let Some(effect) = effect(verdict, rejection) else { return Poll::Ready(result) };
                     // Inner -> Keep: it failed for good.
                     match parcel(this.shared, copy, verdict, effect, result.as_ref()) {

@@ -1,6 +1,7 @@
 use super::any::{Error, Retried};
 use super::rejection::Rejection;
 use crate::attempts::Attempts;
+use crate::rules::{Effect, Failure, Verdict};
 
 /// Boxed error, as tower has it.
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -44,6 +45,15 @@ pub trait Rejectable: From<Rejection> {
     /// The rejection, if that is what this error is.
     fn rejection(&self) -> Option<&Rejection>;
 
+    /// The rejection, if it is certainly one of this request: only then does it prove that the request was not sent. The
+    /// default is [`rejection`](Self::rejection).
+    ///
+    /// A boxed error can be that of a service which acted, and then failed on a call of its own that was rejected: on the
+    /// mail that confirms the order, for example. So a rejection that stands behind another error is not believed here.
+    fn own_rejection(&self) -> Option<&Rejection> {
+        self.rejection()
+    }
+
     /// What was tried, where the error says so. The default says nothing.
     fn attempts(&self) -> Option<&Attempts> {
         None
@@ -54,6 +64,18 @@ pub trait Rejectable: From<Rejection> {
     fn with_attempts(self, _attempts: Attempts) -> Self {
         self
     }
+}
+
+/// What the rejection in an error says, if there is one. One that stands behind another error does not prove that nothing
+/// was done.
+pub(crate) fn verdict_of_rejection<E: Rejectable>(error: &E) -> Option<Verdict> {
+    if let Some(own) = error.own_rejection() {
+        return Some(own.into());
+    }
+    Some(match error.rejection()?.into() {
+        Verdict::Failure(failure) => Verdict::Failure(Failure { effect: Effect::Unknown, ..failure }),
+        verdict => verdict,
+    })
 }
 
 impl<E> Rejectable for Error<E> {
@@ -82,5 +104,9 @@ impl<E> Rejectable for Error<E> {
 impl Rejectable for BoxError {
     fn rejection(&self) -> Option<&Rejection> {
         Rejection::find_in(&**self)
+    }
+
+    fn own_rejection(&self) -> Option<&Rejection> {
+        self.downcast_ref()
     }
 }

@@ -131,7 +131,7 @@ where
             let course = if is_sent {
                 let idempotency =
                     || this.copy.as_ref().map_or(Idempotency::NotIdempotent, |copy| rules.idempotency(copy));
-                let rejection = result.as_ref().err().and_then(Rejectable::rejection);
+                let rejection = result.as_ref().err().and_then(Rejectable::own_rejection);
                 course(rules.classify(result.as_ref()), rejection, idempotency)
             } else {
                 Course::NotSent

@@ -134,7 +134,7 @@ impl<T, E: Rejectable> Past<T, E> {
     }
 
     fn note_rejection(&mut self, error: Option<&E>) {
-        match error.and_then(Rejectable::rejection) {
+        match error.and_then(Rejectable::own_rejection) {
             Some(rejection) => {
                 let both = self.retry_after.into_iter().chain(rejection.retry_after());
                 self.retry_after = both.min();

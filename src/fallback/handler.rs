@@ -117,7 +117,7 @@ where
                 effect == Effect::NotApplied
             }
             _ => {
-                let rejection = result.err().and_then(Rejectable::rejection);
+                let rejection = result.err().and_then(Rejectable::own_rejection);
                 rejection.is_some_and(|rejection| rejection.effect() == Effect::NotApplied)
             }
         };

@@ -8,7 +8,7 @@ use super::message::HttpResponse;
 use super::retry_after::retry_after;
 use super::rules::Http;
 use super::rules::HttpRules;
-use crate::error::{Error, Rejectable};
+use crate::error::{Error, Rejectable, verdict_of_rejection};
 use crate::rules::{Classify, Effect, Failure, Verdict};
 
 /// Boxed error, as tower has it.
@@ -74,10 +74,9 @@ where
 {
     match result {
         Ok(response) => with_earlier(response, of_response(response.status(), response.headers(), redirects)),
-        Err(error) => match error.rejection() {
-            Some(rejection) => rejection.into(),
-            None => error.cause().map_or(Verdict::UNKNOWN, |cause| of_error(cause, redirects)),
-        },
+        Err(error) => verdict_of_rejection(error)
+            .or_else(|| error.cause().map(|cause| of_error(cause, redirects)))
+            .unwrap_or(Verdict::UNKNOWN),
     }
 }
 

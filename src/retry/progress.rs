@@ -106,6 +106,6 @@ pub(super) const fn effect_of(verdict: Verdict) -> Effect {
 
 /// The rejection by which one of our own layers kept an attempt from being sent, whatever the rules think of it.
 pub(super) fn rejection_of<T, E: Rejectable>(result: &Result<T, E>) -> Option<&Rejection> {
-    let rejection = result.as_ref().err()?.rejection()?;
+    let rejection = result.as_ref().err()?.own_rejection()?;
     matches!(Verdict::from(rejection), Verdict::Ignored).then_some(rejection)
 }

@@ -5,7 +5,7 @@ use super::discard::Discard;
 use super::replay::{Idempotency, Repeat, Replay};
 use super::verdict::Verdict;
 use super::with::rules_setters;
-use crate::error::{Rejectable, Rejection};
+use crate::error::{Rejectable, Rejection, verdict_of_rejection};
 
 /// The rules for whatever is not HTTP: every `Ok` is a success, every error a failure.
 ///
@@ -27,7 +27,7 @@ impl<T, E: Rejectable> Classify<T, E> for ErrorsOnly {
     fn classify(&self, result: Result<&T, &E>) -> Verdict {
         match result {
             Ok(_) => Verdict::Success,
-            Err(error) => error.rejection().map_or(Verdict::UNKNOWN, Verdict::from),
+            Err(error) => verdict_of_rejection(error).unwrap_or(Verdict::UNKNOWN),
         }
     }
 

@@ -313,3 +313,41 @@ async fn to_drop_the_response_drops_what_it_waits_for() {
     drop(waits_for_the_fallback);
     assert!(instead.is_raised());
 }
+
+/// An order that was placed, and whose confirmation was rejected by an open circuit of the service that sends it.
+#[derive(Debug)]
+struct Unconfirmed(Rejection);
+
+impl std::fmt::Display for Unconfirmed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the order was placed, and is not confirmed")
+    }
+}
+
+impl std::error::Error for Unconfirmed {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+#[tokio::test]
+async fn a_rejection_behind_another_error_does_not_prove_that_nothing_was_done() {
+    type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+    let rejection = || Rejection::circuit_open("mail", Some(secs(1)));
+    let ordered = |error: BoxError| {
+        let upstream = Arc::new(Mutex::new(Some(error)));
+        let service = service_fn(move |_: &'static str| {
+            let error = upstream.lock().expect("no test panics here").take().expect("it is called once");
+            ready(Err::<&str, _>(error))
+        });
+        let other = service_fn(|_: &'static str| ready(Ok::<_, BoxError>("ordered elsewhere")));
+        FallbackLayer::service(other, ErrorsOnly).layer(service).oneshot("order")
+    };
+    assert!(ordered(Unconfirmed(rejection()).into()).await.is_err());
+    // Nor does the effect that such a rejection tells of.
+    let mail = Rejection::retry_stopped(2, "503", Effect::NotApplied, rejection());
+    assert!(ordered(Unconfirmed(mail).into()).await.is_err());
+    // That of the request itself does prove it.
+    assert_eq!(ordered(rejection().into()).await.unwrap(), "ordered elsewhere");
+}
