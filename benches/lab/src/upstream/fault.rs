@@ -118,15 +118,20 @@ async fn refused_stream() -> Result<h2::Error, Box<dyn Error + Send + Sync>> {
 
 #[cfg(test)]
 mod tests {
+    use http::Response;
     use windbreak::http::Http;
-    use windbreak::{Effect, Verdict};
+    use windbreak::rules::Classify;
+    use windbreak::{Effect, Error, Verdict};
 
     use super::*;
 
     #[tokio::test]
     async fn the_rules_know_which_of_them_had_no_effect() {
         let faults = Faults::provoke().await.unwrap();
-        let effect = |fault| match Http.error(&faults.error(fault)) {
+        // The error of a client that is not known is believed once it is said that the client follows no redirects.
+        let rules = Http::builder().without_redirects();
+        let judge = |fault| rules.classify(Err::<&Response<()>, _>(&Error::Service(faults.error(fault))));
+        let effect = |fault| match judge(fault) {
             Verdict::Failure(failure) => failure.effect,
             other => panic!("{other:?}"),
         };
