@@ -125,6 +125,6 @@ where
     #[inline]
     fn call(&mut self, request: Request) -> Self::Future {
         let until_head = self.body.until_head || request.method() == http::Method::HEAD;
-        ResponseFuture::new(self.inner.call(request), until_head)
+        ResponseFuture::new(self.inner.call(request), until_head, None)
     }
 }

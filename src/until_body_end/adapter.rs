@@ -4,7 +4,7 @@ use http::Method;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::body::GuardBody;
+use super::body::{GuardBody, JudgeTrailers};
 use super::future::ResponseFuture;
 use super::guard::Hold;
 use crate::bulkhead::{AdaptiveBulkheadLayer, BulkheadLayer, QueueingBulkheadLayer};
@@ -18,19 +18,21 @@ use crate::timeout::TimeoutLayer;
 #[derive(Debug, Clone, Copy)]
 pub struct UntilBodyEndLayer<L> {
     layer: L,
+    judge: Option<JudgeTrailers>,
 }
 
 /// A service whose layer ends with the body of the response. Made by [`UntilBodyEndLayer`].
 #[derive(Debug, Clone, Copy)]
 pub struct UntilBodyEnd<S> {
     inner: S,
+    judge: Option<JudgeTrailers>,
 }
 
 impl BulkheadLayer {
     /// Holds the permit until the body of the response has ended, or was dropped.
     #[must_use]
     pub const fn until_body_end(self) -> UntilBodyEndLayer<Self> {
-        UntilBodyEndLayer { layer: self }
+        UntilBodyEndLayer { layer: self, judge: None }
     }
 }
 
@@ -38,7 +40,7 @@ impl QueueingBulkheadLayer {
     /// Holds the permit until the body of the response has ended, or was dropped.
     #[must_use]
     pub const fn until_body_end(self) -> UntilBodyEndLayer<Self> {
-        UntilBodyEndLayer { layer: self }
+        UntilBodyEndLayer { layer: self, judge: None }
     }
 }
 
@@ -47,7 +49,7 @@ impl<R, L> AdaptiveBulkheadLayer<R, L> {
     /// head of the response.
     #[must_use]
     pub const fn until_body_end(self) -> UntilBodyEndLayer<Self> {
-        UntilBodyEndLayer { layer: self }
+        UntilBodyEndLayer { layer: self, judge: None }
     }
 }
 
@@ -57,7 +59,7 @@ impl<R> CircuitBreakerLayer<R> {
     /// not read. A response whose head is a failure is recorded at once.
     #[must_use]
     pub const fn until_body_end(self) -> UntilBodyEndLayer<Self> {
-        UntilBodyEndLayer { layer: self }
+        UntilBodyEndLayer { layer: self, judge: None }
     }
 }
 
@@ -67,7 +69,34 @@ impl TimeoutLayer {
     /// [`Rejection`](crate::Rejection). Not for streams that are meant to go on.
     #[must_use]
     pub const fn until_body_end(self) -> UntilBodyEndLayer<Self> {
-        UntilBodyEndLayer { layer: self }
+        UntilBodyEndLayer { layer: self, judge: None }
+    }
+}
+
+impl<R> UntilBodyEndLayer<CircuitBreakerLayer<R>> {
+    /// Judges the trailers of a response whose head was good: a `Failure` is recorded as one, every other verdict as a
+    /// success. For protocols that tell of failures at the end, as gRPC does with its status.
+    ///
+    /// ```
+    /// use windbreak::http::Http;
+    /// use windbreak::{Circuit, CircuitBreakerLayer, Verdict};
+    ///
+    /// # fn main() -> Result<(), windbreak::InvalidConfig> {
+    /// let layer = CircuitBreakerLayer::new(Circuit::builder("quotes").build()?, Http)
+    ///     .until_body_end()
+    ///     .judge_trailers(|trailers| {
+    ///         let status = trailers.get("grpc-status");
+    ///         let is_down = status.is_some_and(|status| status == "14" || status == "13");
+    ///         if is_down { Verdict::UNKNOWN } else { Verdict::Success }
+    ///     });
+    /// # let _ = layer;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub const fn judge_trailers(mut self, judge: JudgeTrailers) -> Self {
+        self.judge = Some(judge);
+        self
     }
 }
 
@@ -78,7 +107,7 @@ where
     type Service = UntilBodyEnd<L::Service>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        UntilBodyEnd { inner: self.layer.layer(inner) }
+        UntilBodyEnd { inner: self.layer.layer(inner), judge: self.judge }
     }
 }
 
@@ -109,6 +138,6 @@ where
     #[inline]
     fn call(&mut self, request: R) -> Self::Future {
         let is_head = request.method() == Method::HEAD;
-        ResponseFuture::new(self.inner.call(request), is_head)
+        ResponseFuture::new(self.inner.call(request), is_head, self.judge)
     }
 }

@@ -11,9 +11,13 @@ use tokio::time::Instant;
 
 use super::guard::{Guard, Sealed};
 use crate::error::Rejection;
+use crate::rules::Verdict;
 
 /// Boxed error, as tower has it.
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Says what the trailers of a response tell of the upstream.
+pub type JudgeTrailers = fn(&HeaderMap) -> Verdict;
 
 /// A response whose body can be made to carry a guard: `http::Response`, and `reqwest::Response`, which keeps its type.
 /// Sealed.
@@ -27,7 +31,7 @@ pub trait GuardBody<G>: Sealed {
     type Guarded;
 
     /// Puts the guard into the body. If there is none, or it has ended already, the guard is settled at once.
-    fn guard_body(self, guard: Option<G>, is_head: bool) -> Self::Guarded;
+    fn guard_body(self, guard: Option<G>, is_head: bool, judge: Option<JudgeTrailers>) -> Self::Guarded;
 }
 
 impl<B> Sealed for Response<B> {}
@@ -35,9 +39,9 @@ impl<B> Sealed for Response<B> {}
 impl<B: Body, G: Guard> GuardBody<G> for Response<B> {
     type Guarded = Response<GuardedBody<B, G>>;
 
-    fn guard_body(self, guard: Option<G>, is_head: bool) -> Self::Guarded {
+    fn guard_body(self, guard: Option<G>, is_head: bool, judge: Option<JudgeTrailers>) -> Self::Guarded {
         let bodiless = is_head || has_no_body(self.status(), self.headers());
-        self.map(|body| GuardedBody::new(body, guard, bodiless))
+        self.map(|body| GuardedBody::new(body, guard, bodiless, judge))
     }
 }
 
@@ -49,7 +53,7 @@ impl Sealed for reqwest::Response {}
 impl<G: Guard + Send + Sync + 'static> GuardBody<G> for reqwest::Response {
     type Guarded = Self;
 
-    fn guard_body(self, guard: Option<G>, is_head: bool) -> Self {
+    fn guard_body(self, guard: Option<G>, is_head: bool, judge: Option<JudgeTrailers>) -> Self {
         use reqwest::ResponseBuilderExt as _;
 
         let Some(guard) = guard else { return self };
@@ -59,7 +63,7 @@ impl<G: Guard + Send + Sync + 'static> GuardBody<G> for reqwest::Response {
         }
         let url = Response::builder().url(self.url().clone()).body(());
         let mut response =
-            Response::from(self).map(|body| reqwest::Body::wrap(GuardedBody::new(body, Some(guard), false)));
+            Response::from(self).map(|body| reqwest::Body::wrap(GuardedBody::new(body, Some(guard), false, judge)));
         if let Ok(url) = url {
             response.extensions_mut().extend(url.into_parts().0.extensions);
         }
@@ -93,6 +97,7 @@ pin_project! {
         guard: Held<G>,
         // When the last frame was handed out: until the next poll, the caller does not read.
         unread_since: Option<Instant>,
+        judge: Option<JudgeTrailers>,
     }
 }
 
@@ -115,13 +120,13 @@ impl<G: Guard> Drop for Held<G> {
 }
 
 impl<B: Body, G: Guard> GuardedBody<B, G> {
-    fn new(body: B, guard: Option<G>, bodiless: bool) -> Self {
+    fn new(body: B, guard: Option<G>, bodiless: bool, judge: Option<JudgeTrailers>) -> Self {
         let mut guard = Held(guard);
         if bodiless || body.is_end_stream() {
             guard.settle(G::complete);
         }
         let unread_since = guard.0.is_some().then(Instant::now);
-        Self { body: Some(body), guard, unread_since }
+        Self { body: Some(body), guard, unread_since, judge }
     }
 }
 
@@ -164,7 +169,13 @@ where
         match &frame {
             None => this.guard.settle(G::complete),
             Some(Err(_)) => this.guard.settle(G::fail),
-            Some(Ok(frame)) if frame.is_trailers() || body.is_end_stream() => this.guard.settle(G::complete),
+            Some(Ok(frame)) if frame.is_trailers() || body.is_end_stream() => {
+                let verdict = frame.trailers_ref().zip(*this.judge).map(|(trailers, judge)| judge(trailers));
+                match verdict {
+                    Some(Verdict::Failure(_)) => this.guard.settle(G::fail),
+                    _ => this.guard.settle(G::complete),
+                }
+            }
             Some(Ok(_)) => {
                 if let Some(guard) = &mut this.guard.0 {
                     guard.frame();

@@ -3,7 +3,7 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
-use super::body::GuardBody;
+use super::body::{GuardBody, JudgeTrailers};
 use super::guard::{Guard, Hold};
 
 pin_project! {
@@ -18,13 +18,14 @@ pin_project! {
         #[pin]
         inner: F,
         is_head: bool,
+        judge: Option<JudgeTrailers>,
     }
 }
 
 impl<F> ResponseFuture<F> {
     #[inline]
-    pub(crate) const fn new(inner: F, is_head: bool) -> Self {
-        Self { inner, is_head }
+    pub(crate) const fn new(inner: F, is_head: bool, judge: Option<JudgeTrailers>) -> Self {
+        Self { inner, is_head, judge }
     }
 }
 
@@ -39,7 +40,7 @@ where
         let this = self.project();
         let (result, guard) = ready!(this.inner.poll_hold(cx));
         Poll::Ready(match result {
-            Ok(response) => Ok(response.guard_body(guard, *this.is_head)),
+            Ok(response) => Ok(response.guard_body(guard, *this.is_head, *this.judge)),
             Err(error) => {
                 // What is still held is no failure of a body: there is none.
                 if let Some(guard) = guard {

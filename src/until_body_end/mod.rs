@@ -60,6 +60,6 @@ pub use guard::{Guard, Hold};
 #[cfg(feature = "http")]
 pub use adapter::{UntilBodyEnd, UntilBodyEndLayer};
 #[cfg(feature = "http")]
-pub use body::{GuardBody, GuardedBody};
+pub use body::{GuardBody, GuardedBody, JudgeTrailers};
 #[cfg(feature = "http")]
 pub use future::ResponseFuture;

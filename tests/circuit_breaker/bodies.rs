@@ -100,3 +100,40 @@ async fn time_in_which_the_caller_does_not_read_is_no_slowness() {
         assert_eq!(circuit.snapshot().tally, tally(1, 0, slow));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn trailers_that_tell_of_a_failure_are_a_failure_where_they_are_judged() {
+    use http::HeaderMap;
+    use http_body_util::{Full, combinators::WithTrailers};
+    use std::future::{Ready, ready};
+
+    type Told = WithTrailers<Full<Bytes>, Ready<Option<Result<HeaderMap, std::convert::Infallible>>>>;
+
+    fn told(status: &'static str) -> Told {
+        let trailers =
+            HeaderMap::from_iter([(http::HeaderName::from_static("grpc-status"), status.parse().expect("a number"))]);
+        Full::new(Bytes::from_static(b"reply")).with_trailers(ready(Some(Ok(trailers))))
+    }
+
+    fn judge(trailers: &HeaderMap) -> windbreak::Verdict {
+        if trailers.get("grpc-status").is_some_and(|status| status == "14") {
+            windbreak::Verdict::UNKNOWN
+        } else {
+            windbreak::Verdict::Success
+        }
+    }
+
+    for (judged, status, failures) in [(true, "14", 1), (true, "0", 0), (false, "14", 0)] {
+        let circuit = Circuit::builder("grpc").build().unwrap();
+        let layer = CircuitBreakerLayer::new(circuit.clone(), Http).until_body_end();
+        let layer = if judged { layer.judge_trailers(judge) } else { layer };
+        let client = layer.layer(service_fn(move |_: Request<()>| async move {
+            Ok::<_, Error<io::Error>>(Response::new(told(status)))
+        }));
+        let response = client.oneshot(Request::new(())).await.unwrap();
+        assert_eq!(circuit.snapshot().tally.calls, 0, "not before the body has ended");
+        response.into_body().collect().await.unwrap();
+        let tally = circuit.snapshot().tally;
+        assert_eq!((tally.calls, tally.failures), (1, failures), "{status}");
+    }
+}

@@ -53,7 +53,7 @@ where
         let had_budget = has_budget_remaining();
         if let Poll::Ready(result) = this.inner.poll(cx) {
             let timer = this.limits.read.map(ReadTimer::new);
-            return Poll::Ready(result.map(|response| response.guard_body(timer, *this.is_head)));
+            return Poll::Ready(result.map(|response| response.guard_body(timer, *this.is_head, None)));
         }
         let (Some(progress), Some(limit)) = (this.progress.as_ref(), this.limits.write) else { return Poll::Pending };
         loop {
