@@ -120,7 +120,6 @@ pub(crate) fn race(mut contenders: Vec<Contender<'_>>, pace: Pace) -> Vec<Figure
 }
 
 /// Prints a race as a table.
-#[allow(dead_code, reason = "who has a table of its own does not need it")]
 pub(crate) fn print(title: &str, figures: &[Figures]) {
     println!("\n{title:40} {:>8}  {:>16} {:>10} {:>7}", "ns", "p10..p90", "over", "ratio");
     for Figures { name, total, over } in figures {

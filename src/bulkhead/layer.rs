@@ -26,7 +26,6 @@ impl BulkheadLayer {
     }
 
     /// As many in flight as can be counted.
-    #[allow(dead_code, reason = "only a stack is built without a bulkhead")]
     pub(crate) fn unlimited() -> Self {
         Self { semaphore: Semaphore::unlimited() }
     }
