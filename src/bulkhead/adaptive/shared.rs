@@ -55,10 +55,20 @@ impl<R> Shared<R> {
         self.tell(change);
     }
 
-    /// Makes the limit that of the semaphore. It is read here, so that the last of two who act at once sets the latest.
+    /// Makes the limit that of the semaphore. It is read once more afterwards: of two who act at once, the one that comes
+    /// last may have read the older one.
     fn act(&self) {
-        if !self.observe_only {
-            self.semaphore.resize(self.limit()).expect("within bounds that were checked");
+        if self.observe_only {
+            return;
+        }
+        let mut limit = self.limit();
+        loop {
+            self.semaphore.resize(limit).expect("within bounds that were checked");
+            let latest = self.limit();
+            if latest == limit {
+                return;
+            }
+            limit = latest;
         }
     }
 
@@ -66,5 +76,37 @@ impl<R> Shared<R> {
     fn tell(&self, change: Change) {
         let Change { from, to, reason } = change;
         tracing::debug!(from, to, ?reason, observe_only = self.observe_only, "the limit of a bulkhead changed");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+    use std::thread;
+
+    use super::*;
+    use crate::rules::ErrorsOnly;
+
+    #[test]
+    fn two_changes_at_once_leave_the_permits_at_the_latest() {
+        let adapt = Adapt::between(1, 1_000).unwrap();
+        let shared = Shared::new(adapt, ErrorsOnly, Semaphore::new(10).unwrap());
+        let barrier = Barrier::new(2);
+        let change = |limits: [u64; 2]| {
+            let mut stale = 0;
+            for round in 0..20_000 {
+                barrier.wait();
+                shared.limit.store(limits[round % 2], Ordering::Relaxed);
+                shared.act();
+                barrier.wait();
+                stale += u32::from(shared.semaphore.limit() != shared.limit());
+                barrier.wait();
+            }
+            stale
+        };
+        thread::scope(|scope| {
+            let other = scope.spawn(|| change([10, 20]));
+            assert_eq!(change([30, 40]) + other.join().unwrap(), 0);
+        });
     }
 }
