@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::breaker::Breaker;
 use super::permit::Permit;
 use super::ticket::{Refusal, Ticket, UNSEEN};
-use crate::deadline::measure_waits;
+use crate::deadline::{WaitMeter, measure_waits};
 use crate::error::{Rejectable, Rejection};
 use crate::rules::{Classify, Verdict};
 use crate::until_body_end::{Hold, Sealed};
@@ -92,31 +92,23 @@ impl<F, R> ResponseFuture<F, R> {
     }
 }
 
-/// Polls the inner future of a call. A panic is a failure.
+/// Polls the inner future of a call. A panic is a failure. What our own layers made a call wait that is timed moves its
+/// start on.
 #[inline(always)]
 fn poll_inner<F: Future, R>(
-    inner: Pin<&mut F>,
-    breaker: &Breaker<R>,
-    ticket: &mut Ticket,
-    started: Option<Instant>,
-    cx: &mut Context<'_>,
-) -> Poll<F::Output> {
-    let in_flight = InFlight { breaker, ticket, started };
-    let polled = inner.poll(cx);
-    mem::forget(in_flight);
-    polled
-}
-
-/// The same for a call that is timed, whose start is moved on by what our own layers made it wait.
-fn poll_timed<F: Future, R>(
     inner: Pin<&mut F>,
     breaker: &Breaker<R>,
     ticket: &mut Ticket,
     started: &mut Option<Instant>,
     cx: &mut Context<'_>,
 ) -> Poll<F::Output> {
-    let (polled, waited) = measure_waits(|| poll_inner(inner, breaker, ticket, *started, cx));
-    *started = started.map(|started| started.checked_add(waited).unwrap_or(started));
+    let meter = started.map(|_| WaitMeter::start());
+    let in_flight = InFlight { breaker, ticket, started: *started };
+    let polled = inner.poll(cx);
+    mem::forget(in_flight);
+    if let (Some(meter), Some(started)) = (meter, started) {
+        *started = started.checked_add(meter.stop()).unwrap_or(*started);
+    }
     polled
 }
 
@@ -132,30 +124,18 @@ where
     breaker.circuit.shared().record(mem::replace(ticket, UNSEEN), started, verdict, cause);
 }
 
-/// Apart from the rest, so that a call that is not timed has its result in one place.
-#[inline(never)]
-fn poll_timed_and_record<F, R, T, E>(
-    inner: Pin<&mut F>,
-    breaker: &Breaker<R>,
-    ticket: &mut Ticket,
-    started: &mut Option<Instant>,
-    cx: &mut Context<'_>,
-) -> Poll<F::Output>
-where
-    F: Future<Output = Result<T, E>>,
-    R: Classify<T, E>,
-{
-    let result = ready!(poll_timed(inner, breaker, ticket, started, cx));
-    record(breaker, ticket, *started, result.as_ref());
-    Poll::Ready(result)
-}
-
-/// A rejection, once the task has some of its cooperative budget left for it.
-#[inline(never)]
+/// A rejection, once the task has some of its cooperative budget left for it. In parts that are small: the result of a
+/// healthy call passes through registers only if no function call returns a whole result in its place.
+#[inline(always)]
 fn poll_rejection<R>(breaker: &Breaker<R>, refusal: &mut Option<Refusal>, cx: &mut Context<'_>) -> Poll<Rejection> {
-    ready!(pin!(consume_budget()).poll(cx));
+    ready!(poll_budget(cx));
     let refusal = refusal.take().expect("polled after it was ready");
     Poll::Ready(breaker.circuit.shared().rejection(refusal))
+}
+
+#[inline(never)]
+fn poll_budget(cx: &mut Context<'_>) -> Poll<()> {
+    pin!(consume_budget()).poll(cx)
 }
 
 /// A call whose inner future is polled. Dropped, which only a panic does, it has failed.
@@ -184,13 +164,18 @@ where
     #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
+            // The one or the other, and not the result as a whole, so that what is only read need not lie in memory.
             StateProj::Admitted { inner, breaker, ticket, started } => {
-                if started.is_some() {
-                    return poll_timed_and_record(inner, breaker, ticket, started, cx);
+                match ready!(poll_inner(inner, breaker, ticket, started, cx)) {
+                    Ok(response) => {
+                        record(breaker, ticket, *started, Ok(&response));
+                        Poll::Ready(Ok(response))
+                    }
+                    Err(error) => {
+                        record(breaker, ticket, *started, Err(&error));
+                        Poll::Ready(Err(error))
+                    }
                 }
-                let result = ready!(poll_inner(inner, breaker, ticket, None, cx));
-                record(breaker, ticket, None, result.as_ref());
-                Poll::Ready(result)
             }
             StateProj::Rejected { breaker, refusal } => {
                 Poll::Ready(Err(ready!(poll_rejection(breaker, refusal, cx)).into()))
@@ -214,7 +199,7 @@ where
     fn poll_hold(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<(Self::Output, Option<Permit>)> {
         match self.project().state.project() {
             StateProj::Admitted { inner, breaker, ticket, started } => {
-                let result = ready!(poll_timed(inner, breaker, ticket, started, cx));
+                let result = ready!(poll_inner(inner, breaker, ticket, started, cx));
                 let shared = breaker.circuit.shared();
                 let verdict = breaker.rules.classify(result.as_ref());
                 if result.is_err() || matches!(verdict, Verdict::Failure(_) | Verdict::Ignored) {
