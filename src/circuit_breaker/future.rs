@@ -1,13 +1,14 @@
 use std::mem;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
-use tokio::task::consume_budget;
+use tokio::task::coop::poll_proceed;
 use tokio::time::Instant;
 
 use super::breaker::Breaker;
+use super::circuit::Circuit;
 use super::permit::Permit;
 use super::ticket::{Refusal, Ticket, UNSEEN};
 use crate::deadline::{WaitMeter, measure_waits};
@@ -53,10 +54,12 @@ pin_project! {
             // Read only where the time counts. What our own layers made the call wait moves it on.
             started: Option<Instant>,
         },
-        // Whole words, like the rest of an admission: otherwise the two are told apart byte by byte.
+        // The parts of a rejection, in whole words like those of an admission: otherwise the two are told apart byte by
+        // byte.
         Rejected {
-            breaker: Arc<Breaker<R>>,
-            refusal: Option<Refusal>,
+            name: Option<Arc<str>>,
+            cause: Option<Arc<str>>,
+            refusal: Refusal,
         },
         Cancelled,
     }
@@ -69,8 +72,10 @@ impl<F, R> ResponseFuture<F, R> {
     }
 
     #[inline(always)]
-    pub(super) const fn rejected(breaker: Arc<Breaker<R>>, refusal: Refusal) -> Self {
-        Self { state: State::Rejected { breaker, refusal: Some(refusal) } }
+    pub(super) fn rejected(circuit: &Circuit, refusal: Refusal) -> Self {
+        let shared = circuit.shared();
+        let (name, cause) = (Some(Arc::clone(&shared.name)), shared.causes.current());
+        Self { state: State::Rejected { name, cause, refusal } }
     }
 
     #[inline]
@@ -127,15 +132,15 @@ where
 /// A rejection, once the task has some of its cooperative budget left for it. In parts that are small: the result of a
 /// healthy call passes through registers only if no function call returns a whole result in its place.
 #[inline(always)]
-fn poll_rejection<R>(breaker: &Breaker<R>, refusal: &mut Option<Refusal>, cx: &mut Context<'_>) -> Poll<Rejection> {
-    ready!(poll_budget(cx));
-    let refusal = refusal.take().expect("polled after it was ready");
-    Poll::Ready(breaker.circuit.shared().rejection(refusal))
-}
-
-#[inline(never)]
-fn poll_budget(cx: &mut Context<'_>) -> Poll<()> {
-    pin!(consume_budget()).poll(cx)
+fn poll_rejection(
+    name: &mut Option<Arc<str>>,
+    cause: &mut Option<Arc<str>>,
+    refusal: Refusal,
+    cx: &mut Context<'_>,
+) -> Poll<Rejection> {
+    ready!(poll_proceed(cx)).made_progress();
+    let name = name.take().expect("polled after it was ready");
+    Poll::Ready(Rejection::CircuitOpen { name, retry_after: refusal.retry_after(), cause: cause.take() })
 }
 
 /// A call whose inner future is polled. Dropped, which only a panic does, it has failed.
@@ -177,8 +182,8 @@ where
                     }
                 }
             }
-            StateProj::Rejected { breaker, refusal } => {
-                Poll::Ready(Err(ready!(poll_rejection(breaker, refusal, cx)).into()))
+            StateProj::Rejected { name, cause, refusal } => {
+                Poll::Ready(Err(ready!(poll_rejection(name, cause, *refusal, cx)).into()))
             }
             StateProj::Cancelled => unreachable!("it is being dropped"),
         }
@@ -212,8 +217,8 @@ where
                 let permit = Permit::new(Arc::clone(shared), mem::replace(ticket, UNSEEN), *started);
                 Poll::Ready((result, Some(permit)))
             }
-            StateProj::Rejected { breaker, refusal } => {
-                Poll::Ready((Err(ready!(poll_rejection(breaker, refusal, cx)).into()), None))
+            StateProj::Rejected { name, cause, refusal } => {
+                Poll::Ready((Err(ready!(poll_rejection(name, cause, *refusal, cx)).into()), None))
             }
             StateProj::Cancelled => unreachable!("it is being dropped"),
         }

@@ -166,7 +166,7 @@ where
         if self.unasked {
             self.unasked = false;
             if let Err(refusal) = self.ask_again() {
-                return ResponseFuture::rejected(Arc::clone(&self.breaker), refusal);
+                return ResponseFuture::rejected(&self.breaker.circuit, refusal);
             }
         }
         match self.breaker.circuit.shared().acquire() {
@@ -175,7 +175,7 @@ where
                 let inner = self.inner.call(request);
                 admission.into_future(inner)
             }
-            Err(refusal) => ResponseFuture::rejected(Arc::clone(&self.breaker), refusal),
+            Err(refusal) => ResponseFuture::rejected(&self.breaker.circuit, refusal),
         }
     }
 }

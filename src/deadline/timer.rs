@@ -68,9 +68,9 @@ pub(crate) fn can_wait_for(deadline: Instant) -> bool {
 
 /// Asks the timer of something that was asked just before and is not ready.
 ///
-/// Unconstrained, because what is waited for may use up the task's budget on every poll, and a timer that is never asked
-/// never elapses. But if the task had no budget to begin with, what is waited for may be there and not show; then the
-/// timer has none either, so that both are asked again on the task's next turn.
+/// Unconstrained, if what is waited for has used up the task's budget: it may do so on every poll, and a timer that is
+/// never asked never elapses. But if the task had no budget to begin with, what is waited for may be there and not show;
+/// then the timer has none either, so that both are asked again on the task's next turn.
 pub(crate) fn poll_sleep(sleep: Pin<&mut Sleep>, cx: &mut Context<'_>, had_budget: bool) -> Poll<()> {
-    if had_budget { pin!(unconstrained(sleep)).poll(cx) } else { sleep.poll(cx) }
+    if had_budget && !has_budget_remaining() { pin!(unconstrained(sleep)).poll(cx) } else { sleep.poll(cx) }
 }
