@@ -5,7 +5,7 @@ use super::storm::{Kind, Storm};
 
 /// How many orders of each kind; `WINDBREAK_ORDERS=10000` asks for more.
 fn orders() -> usize {
-    number("WINDBREAK_ORDERS", 2_000)
+    number("WINDBREAK_ORDERS", 1_000)
 }
 
 /// `WINDBREAK_SEED` sets another one.
