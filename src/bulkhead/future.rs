@@ -7,7 +7,7 @@ use tower_service::Service;
 
 use super::semaphore::Permit;
 use crate::error::{Rejectable, Rejection};
-use crate::until_body_end::{Guard, Hold, Sealed};
+use crate::until_body_end::{Hold, Sealed};
 
 pin_project! {
     /// The response of a [`Bulkhead`](super::Bulkhead).
@@ -27,6 +27,7 @@ pin_project! {
 
 pin_project! {
     #[project = StateProj]
+    #[project_replace = StateReplace]
     enum State<S, R>
     where
         S: Service<R>,
@@ -34,7 +35,8 @@ pin_project! {
         Admitted {
             #[pin]
             inner: S::Future,
-            // Dropped after the inner future: the permit is free when the work has ended.
+            // Dropped after the inner future: the permit is free when the work has ended. One that was given up by a timeout
+            // is still at work until it is dropped.
             permit: Permit,
         },
         Full {
@@ -49,7 +51,7 @@ pin_project! {
 }
 
 impl<S: Service<R>, R> ResponseFuture<S, R> {
-    #[inline]
+    #[inline(always)]
     pub(super) const fn admitted(inner: S::Future, permit: Permit) -> Self {
         Self { state: State::Admitted { inner, permit } }
     }
@@ -72,13 +74,23 @@ where
 {
     type Output = Result<S::Response, S::Error>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let (result, permit) = ready!(self.poll_hold(cx));
-        if let Some(permit) = permit {
-            permit.complete();
+        let mut state = self.project().state;
+        if let StateProj::Admitted { inner, .. } = state.as_mut().project() {
+            // The one or the other, so that a response that fits into a register stays in one.
+            return match ready!(inner.poll(cx)) {
+                Ok(response) => {
+                    drop(leave(state));
+                    Poll::Ready(Ok(response))
+                }
+                Err(error) => {
+                    drop(leave(state));
+                    Poll::Ready(Err(error))
+                }
+            };
         }
-        Poll::Ready(result)
+        Poll::Ready(Err(reject(state)))
     }
 }
 
@@ -94,15 +106,20 @@ where
     #[inline]
     fn poll_hold(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<(Self::Output, Option<Permit>)> {
         let mut state = self.project().state;
-        if let StateProj::Admitted { inner, permit } = state.as_mut().project() {
+        if let StateProj::Admitted { inner, .. } = state.as_mut().project() {
             let result = ready!(inner.poll(cx));
-            let permit = permit.take();
-            // Admitted -> Done: the inner future is gone before its permit is free. One that was given up by a timeout is
-            // still at work until it is dropped.
-            state.set(State::Done);
-            return Poll::Ready((result, Some(permit)));
+            return Poll::Ready((result, leave(state)));
         }
         Poll::Ready((Err(reject(state)), None))
+    }
+}
+
+/// Admitted -> Done: drops the inner future, and then hands over the permit, which is free once the work has ended.
+#[inline(always)]
+fn leave<S: Service<R>, R>(state: Pin<&mut State<S, R>>) -> Option<Permit> {
+    match state.project_replace(State::Done) {
+        StateReplace::Admitted { permit, .. } => Some(permit),
+        _ => None,
     }
 }
 

@@ -6,22 +6,20 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// What a timer of tokio's rounds its deadline up to: the clock must be able to count that much further.
-const TICK: Duration = Duration::from_millis(1);
-
 thread_local! {
-    static CURRENT: Cell<Option<Current>> = const { Cell::new(None) };
+    static CURRENT: Current = const { Current { all: Cell::new(None), own: Cell::new(None), waker: Cell::new(None) } };
 }
 
-/// What the timeouts around the running code say.
-#[derive(Clone, Copy)]
+/// What the timeouts around the running code say. Each part is a cell of its own: written and read alike, it need not pass
+/// through memory as a whole.
 struct Current {
-    /// The earliest deadline of all of them.
-    all: Instant,
+    /// The earliest deadline of all of them. `None` outside of any.
+    all: Cell<Option<Instant>>,
     /// The earliest deadline of those that are polled with `waker`, or called: these belong to the request for certain.
-    own: Instant,
+    /// `None` if it is that of all.
+    own: Cell<Option<Instant>>,
     /// `None` within a call.
-    waker: Option<WakerId>,
+    waker: Cell<Option<WakerId>>,
 }
 
 /// Tells wakers apart as [`Waker::will_wake`] does, and keeps none.
@@ -75,35 +73,62 @@ impl WakerId {
 /// ```
 #[must_use]
 pub fn deadline() -> Option<Instant> {
-    CURRENT.get().map(|current| current.all)
+    CURRENT.with(|current| current.all.get())
 }
 
 /// The deadline of the request that is polled with `cx`. A timeout that is polled with another waker may be a stranger's.
 pub(crate) fn deadline_in(cx: &Context<'_>) -> Option<Instant> {
-    let current = CURRENT.get()?;
-    current.is_polled_with(WakerId::of(cx.waker())).then_some(current.own)
+    CURRENT.with(|current| {
+        let all = current.all.get()?;
+        current.is_polled_with(WakerId::of(cx.waker())).then(|| current.own.get().unwrap_or(all))
+    })
 }
 
-/// When `limit` from now is over; `None` if no timer can wait for that.
+/// When `limit` from now is over; `None` if the clock cannot count so far.
 #[inline]
 pub(crate) fn end_of(limit: Duration) -> Option<Instant> {
     if limit == Duration::MAX {
         // No limit at all: that need not be asked of the clock.
         return None;
     }
-    Instant::now().checked_add(limit).filter(|end| end.checked_add(TICK).is_some())
+    Instant::now().checked_add(limit)
 }
 
 impl Current {
     fn is_polled_with(&self, waker: WakerId) -> bool {
-        self.waker.is_none_or(|own| own == waker)
+        self.waker.get().is_none_or(|own| own == waker)
     }
+
+    #[inline]
+    fn set(&self, all: Option<Instant>, own: Option<Instant>, waker: Option<WakerId>) {
+        self.all.set(all);
+        self.own.set(own);
+        self.waker.set(waker);
+    }
+
+    /// Enters a scope within that of another timeout.
+    #[inline(never)]
+    fn nest(&self, outer: Instant, deadline: Instant, waker: Option<WakerId>) -> Outer {
+        let before = Outer { all: outer, own: self.own.get(), waker: self.waker.get() };
+        let is_own = waker.is_none_or(|waker| self.is_polled_with(waker));
+        let own = if is_own { deadline.min(before.own.unwrap_or(outer)) } else { deadline };
+        // A call within a poll is that poll's.
+        self.set(Some(deadline.min(outer)), Some(own), waker.or(before.waker));
+        before
+    }
+}
+
+/// What is current again when a nested scope ends.
+struct Outer {
+    all: Instant,
+    own: Option<Instant>,
+    waker: Option<WakerId>,
 }
 
 /// Makes a deadline known until it is dropped, also by a panic.
 #[must_use]
 pub(crate) struct Scope {
-    outer: Option<Current>,
+    outer: Option<Outer>,
     /// Its place is the thread.
     _not_send: std::marker::PhantomData<*const ()>,
 }
@@ -123,20 +148,13 @@ impl Scope {
 
     #[inline]
     fn enter(deadline: Instant, waker: Option<WakerId>) -> Self {
-        let outer = CURRENT.get();
-        let current = match outer {
-            None => Current { all: deadline, own: deadline, waker },
-            Some(outer) => {
-                let is_own = waker.is_none_or(|waker| outer.is_polled_with(waker));
-                Current {
-                    all: deadline.min(outer.all),
-                    own: if is_own { deadline.min(outer.own) } else { deadline },
-                    // A call within a poll is that poll's.
-                    waker: waker.or(outer.waker),
-                }
+        let outer = CURRENT.with(|current| match current.all.get() {
+            None => {
+                current.set(Some(deadline), None, waker);
+                None
             }
-        };
-        CURRENT.set(Some(current));
+            Some(outer) => Some(current.nest(outer, deadline, waker)),
+        });
         Self { outer, _not_send: std::marker::PhantomData }
     }
 }
@@ -144,6 +162,9 @@ impl Scope {
 impl Drop for Scope {
     #[inline]
     fn drop(&mut self) {
-        CURRENT.set(self.outer);
+        CURRENT.with(|current| match &self.outer {
+            None => current.all.set(None),
+            Some(outer) => current.set(Some(outer.all), outer.own, outer.waker),
+        });
     }
 }

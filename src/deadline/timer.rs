@@ -2,10 +2,14 @@
 
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use pin_project_lite::pin_project;
 use tokio::task::coop::{has_budget_remaining, unconstrained};
 use tokio::time::{Instant, Sleep, sleep_until};
+
+/// What a timer of tokio's rounds its deadline up to: the clock must be able to count that much further.
+const TICK: Duration = Duration::from_millis(1);
 
 pin_project! {
     /// Elapses at a deadline. It is armed by the first poll that finds nothing ready, whoever polls: it trusts nobody
@@ -46,6 +50,7 @@ impl Timer {
         match self.as_mut().project() {
             TimerProj::Set { sleep } => poll_sleep(sleep, cx, had_budget),
             TimerProj::Unset { deadline: None } => Poll::Pending,
+            TimerProj::Unset { deadline: Some(deadline) } if !can_wait_for(*deadline) => Poll::Pending,
             TimerProj::Unset { deadline: Some(deadline) } => {
                 let sleep = sleep_until(*deadline);
                 self.set(Self::Set { sleep });
@@ -56,11 +61,16 @@ impl Timer {
     }
 }
 
+/// Whether a timer can wait for the deadline: not for one in the last moment of the clock, which never elapses.
+pub(crate) fn can_wait_for(deadline: Instant) -> bool {
+    deadline.checked_add(TICK).is_some()
+}
+
 /// Asks the timer of something that was asked just before and is not ready.
 ///
-/// Unconstrained, because what is waited for may use up the task's budget on every poll, and a timer that is never asked
-/// never elapses. But if the task had no budget to begin with, what is waited for may be there and not show; then the
-/// timer has none either, so that both are asked again on the task's next turn.
+/// Unconstrained, if what is waited for has used up the task's budget: it may do so on every poll, and a timer that is
+/// never asked never elapses. But if the task had no budget to begin with, what is waited for may be there and not show;
+/// then the timer has none either, so that both are asked again on the task's next turn.
 pub(crate) fn poll_sleep(sleep: Pin<&mut Sleep>, cx: &mut Context<'_>, had_budget: bool) -> Poll<()> {
-    if had_budget { pin!(unconstrained(sleep)).poll(cx) } else { sleep.poll(cx) }
+    if had_budget && !has_budget_remaining() { pin!(unconstrained(sleep)).poll(cx) } else { sleep.poll(cx) }
 }

@@ -89,26 +89,34 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
             let this = self.as_mut().project();
-            let StateProj::Attempt { attempt } = this.state.project() else {
-                match ready!(self.as_mut().poll_between(cx)) {
-                    Some(result) => return Poll::Ready(result),
-                    None => continue,
+            let ended = if let StateProj::Attempt { attempt } = this.state.project() {
+                forget_refusing();
+                let polled = {
+                    let _entered = this.journey.as_ref().map(|journey| journey.span.enter());
+                    attempt.poll(cx)
+                };
+                // The one or the other, and not the result as a whole, so that what is only read need not lie in memory.
+                match ready!(polled) {
+                    Ok(response) => {
+                        let verdict = this.shared.rules().classify(Ok(&response));
+                        if matches!(verdict, Verdict::Success) && this.journey.is_none() {
+                            this.shared.deposit();
+                            return Poll::Ready(Ok(response));
+                        }
+                        self.as_mut().judge(Ok(response), verdict, true, cx)
+                    }
+                    Err(error) => {
+                        let verdict = this.shared.rules().classify(Err(&error));
+                        self.as_mut().judge(Err(error), verdict, true, cx)
+                    }
                 }
+            } else {
+                ready!(self.as_mut().poll_between(cx))
             };
-            forget_refusing();
-            let result = {
-                let _entered = this.journey.as_ref().map(|journey| journey.span.enter());
-                ready!(attempt.poll(cx))
-            };
-            let verdict = this.shared.rules().classify(result.as_ref());
-            if this.journey.is_none() && (matches!(verdict, Verdict::Success) || this.copy.is_none()) {
-                if matches!(verdict, Verdict::Success) || is_sent(&result, verdict) {
-                    this.shared.deposit();
-                }
-                return Poll::Ready(result);
-            }
-            if let Some(result) = self.as_mut().judge(result, verdict, true, cx) {
-                return Poll::Ready(result);
+            match ended {
+                Some(Ok(response)) => return Poll::Ready(Ok(response)),
+                Some(Err(error)) => return Poll::Ready(Err(error)),
+                None => {}
             }
         }
     }
@@ -132,7 +140,8 @@ where
     ) -> Option<Result<S::Response, S::Error>> {
         let mut this = self.project();
         let (policy, rules) = (this.shared.policy(), this.shared.rules());
-        if this.journey.is_none() && matches!(verdict, Verdict::Declined | Verdict::Ignored) {
+        let is_final = || matches!(verdict, Verdict::Success | Verdict::Declined | Verdict::Ignored);
+        if this.journey.is_none() && (this.copy.is_none() || is_final()) {
             if is_sent(&result, verdict) {
                 this.shared.deposit();
             }

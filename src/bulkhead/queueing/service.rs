@@ -67,7 +67,7 @@ where
         readiness
     }
 
-    #[inline]
+    #[inline(always)]
     fn call(&mut self, request: R) -> Self::Future {
         if self.is_ready {
             if let Some(permit) = self.semaphore.try_acquire() {
