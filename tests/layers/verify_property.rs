@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use tokio::time::{Instant, timeout};
 use tower::{Layer as _, ServiceBuilder, ServiceExt as _, service_fn};
 use windbreak::dead_letter::{DeadLetter, Sink};
-use windbreak::rules::{Classify as _, RulesFn, rules_fn};
+use windbreak::rules::{RulesFn, rules_fn};
 use windbreak::{DeadLetterLayer, Effect, Error, Failure, Rejection, TimeoutLayer, Verdict, Verified, VerifyLayer};
 
 use crate::support::{Log, millis, secs};
