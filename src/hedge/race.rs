@@ -10,6 +10,8 @@ use crate::error::Rejectable;
 use crate::oneshot::Oneshot;
 use crate::rules::{Classify, Discard, Discarding, Effect, Failure, Verdict};
 
+type Answer<S, Request> = Result<<S as Service<Request>>::Response, <S as Service<Request>>::Error>;
+
 /// The hedges of a request, once there is one.
 pub(super) struct Race<S, Request>
 where
@@ -20,9 +22,9 @@ where
     /// Whether the request changes nothing.
     is_safe: bool,
     /// The result of the first attempt, if that has failed while hedges were in flight.
-    failed: Option<Result<S::Response, S::Error>>,
+    failed: Option<Answer<S, Request>>,
     /// That of a hedge which failed and may have taken effect, and its number.
-    unclear: Option<(u32, Result<S::Response, S::Error>)>,
+    unclear: Option<(u32, Answer<S, Request>)>,
     /// The responses of hedges that have failed.
     discarding: Vec<Discarding>,
 }
@@ -69,22 +71,18 @@ where
     }
 
     /// The first attempt has failed: the hedges decide.
-    pub(super) fn hold(&mut self, result: Result<S::Response, S::Error>) {
+    pub(super) fn hold(&mut self, result: Answer<S, Request>) {
         self.failed = Some(result);
     }
 
     /// The result of the first attempt, if it has failed.
-    pub(super) fn take_failed(&mut self) -> Option<Result<S::Response, S::Error>> {
+    pub(super) fn take_failed(&mut self) -> Option<Answer<S, Request>> {
         self.failed.take()
     }
 
     /// What is returned where no attempt was good, and the number of the attempt: `first`, unless that certainly did nothing
     /// and a hedge may have taken effect.
-    pub(super) fn outcome<R>(
-        &mut self,
-        rules: &R,
-        first: Result<S::Response, S::Error>,
-    ) -> (Result<S::Response, S::Error>, u32)
+    pub(super) fn outcome<R>(&mut self, rules: &R, first: Answer<S, Request>) -> (Answer<S, Request>, u32)
     where
         R: Classify<S::Response, S::Error>,
     {

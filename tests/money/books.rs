@@ -16,6 +16,7 @@ pub(super) enum Entry {
 
 /// One order at one provider.
 #[derive(Debug, Clone, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Account {
     /// Net of voids.
     pub(super) charges: u32,
