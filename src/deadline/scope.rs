@@ -6,6 +6,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+/// What a timer of tokio's rounds its deadline up to: the clock must be able to count that much further.
+const TICK: Duration = Duration::from_millis(1);
+
+/// 30,000 years: a clock that counts seconds in 63 bits is not at its end then.
+const COUNTABLE: Duration = Duration::from_secs(1 << 40);
+
 thread_local! {
     static CURRENT: Current = const { Current { all: Cell::new(None), own: Cell::new(None), waker: Cell::new(None) } };
 }
@@ -84,43 +90,71 @@ pub(crate) fn deadline_in(cx: &Context<'_>) -> Option<Instant> {
     })
 }
 
-/// When `limit` from now is over; `None` if the clock cannot count so far.
+/// When `limit` from now is over; `None` if no timer can wait for that.
 #[inline]
 pub(crate) fn end_of(limit: Duration) -> Option<Instant> {
+    if limit > COUNTABLE { end_of_age(limit) } else { Instant::now().checked_add(limit) }
+}
+
+#[cold]
+fn end_of_age(limit: Duration) -> Option<Instant> {
     if limit == Duration::MAX {
         // No limit at all: that need not be asked of the clock.
         return None;
     }
-    Instant::now().checked_add(limit)
+    Instant::now().checked_add(limit).filter(|end| end.checked_add(TICK).is_some())
 }
 
 impl Current {
+    #[inline]
     fn is_polled_with(&self, waker: WakerId) -> bool {
         self.waker.get().is_none_or(|own| own == waker)
     }
 
     #[inline]
-    fn set(&self, all: Option<Instant>, own: Option<Instant>, waker: Option<WakerId>) {
-        self.all.set(all);
-        self.own.set(own);
-        self.waker.set(waker);
+    fn enter(&self, deadline: Instant, waker: Option<WakerId>) -> Scope {
+        let outer = match self.all.get() {
+            None => {
+                self.all.set(Some(deadline));
+                self.own.set(None);
+                self.waker.set(waker);
+                None
+            }
+            Some(outer) => Some(self.nest(outer, deadline, waker)),
+        };
+        Scope { outer, _not_send: std::marker::PhantomData }
     }
 
-    /// Enters a scope within that of another timeout.
+    /// Enters a scope within that of another timeout. Apart, so that a scope at the top is inlined.
     #[inline(never)]
     fn nest(&self, outer: Instant, deadline: Instant, waker: Option<WakerId>) -> Outer {
-        let before = Outer { all: outer, own: self.own.get(), waker: self.waker.get() };
+        self.all.set(Some(deadline.min(outer)));
+        // The same request, in a call or a poll of the same task: that is all.
+        let is_alike = self.own.get().is_none() && (waker.is_none() || self.waker.get() == waker);
+        let rest = if is_alike { None } else { Some(self.nest_apart(outer, deadline, waker)) };
+        Outer { all: outer, rest }
+    }
+
+    /// The rest, where the timeout around it may be a stranger's.
+    #[cold]
+    fn nest_apart(&self, outer: Instant, deadline: Instant, waker: Option<WakerId>) -> Rest {
+        let rest = Rest { own: self.own.get(), waker: self.waker.get() };
         let is_own = waker.is_none_or(|waker| self.is_polled_with(waker));
-        let own = if is_own { deadline.min(before.own.unwrap_or(outer)) } else { deadline };
+        self.own.set(Some(if is_own { deadline.min(rest.own.unwrap_or(outer)) } else { deadline }));
         // A call within a poll is that poll's.
-        self.set(Some(deadline.min(outer)), Some(own), waker.or(before.waker));
-        before
+        self.waker.set(waker.or(rest.waker));
+        rest
     }
 }
 
 /// What is current again when a nested scope ends.
 struct Outer {
     all: Instant,
+    rest: Option<Rest>,
+}
+
+/// The rest of it, where it was changed.
+struct Rest {
     own: Option<Instant>,
     waker: Option<WakerId>,
 }
@@ -137,34 +171,26 @@ impl Scope {
     /// Around a call.
     #[inline]
     pub(crate) fn of_call(deadline: Option<Instant>) -> Option<Self> {
-        deadline.map(|deadline| Self::enter(deadline, None))
+        deadline.map(|deadline| CURRENT.with(|current| current.enter(deadline, None)))
     }
 
     /// Around a poll.
     #[inline]
     pub(crate) fn of_poll(deadline: Option<Instant>, cx: &Context<'_>) -> Option<Self> {
-        deadline.map(|deadline| Self::enter(deadline, Some(WakerId::of(cx.waker()))))
-    }
-
-    #[inline]
-    fn enter(deadline: Instant, waker: Option<WakerId>) -> Self {
-        let outer = CURRENT.with(|current| match current.all.get() {
-            None => {
-                current.set(Some(deadline), None, waker);
-                None
-            }
-            Some(outer) => Some(current.nest(outer, deadline, waker)),
-        });
-        Self { outer, _not_send: std::marker::PhantomData }
+        deadline.map(|deadline| CURRENT.with(|current| current.enter(deadline, Some(WakerId::of(cx.waker())))))
     }
 }
 
 impl Drop for Scope {
     #[inline]
     fn drop(&mut self) {
-        CURRENT.with(|current| match &self.outer {
-            None => current.all.set(None),
-            Some(outer) => current.set(Some(outer.all), outer.own, outer.waker),
+        CURRENT.with(|current| {
+            let Some(outer) = &self.outer else { return current.all.set(None) };
+            current.all.set(Some(outer.all));
+            if let Some(rest) = &outer.rest {
+                current.own.set(rest.own);
+                current.waker.set(rest.waker);
+            }
         });
     }
 }

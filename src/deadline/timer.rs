@@ -2,14 +2,10 @@
 
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use pin_project_lite::pin_project;
 use tokio::task::coop::{has_budget_remaining, unconstrained};
 use tokio::time::{Instant, Sleep, sleep_until};
-
-/// What a timer of tokio's rounds its deadline up to: the clock must be able to count that much further.
-const TICK: Duration = Duration::from_millis(1);
 
 pin_project! {
     /// Elapses at a deadline. It is armed by the first poll that finds nothing ready, whoever polls: it trusts nobody
@@ -50,20 +46,15 @@ impl Timer {
         match self.as_mut().project() {
             TimerProj::Set { sleep } => poll_sleep(sleep, cx, had_budget),
             TimerProj::Unset { deadline: None } => Poll::Pending,
-            TimerProj::Unset { deadline: Some(deadline) } if !can_wait_for(*deadline) => Poll::Pending,
             TimerProj::Unset { deadline: Some(deadline) } => {
                 let sleep = sleep_until(*deadline);
                 self.set(Self::Set { sleep });
-                // It may have elapsed already; nobody has looked at the budget yet.
-                self.poll_elapsed(cx, has_budget_remaining())
+                let TimerProj::Set { sleep } = self.project() else { return Poll::Pending };
+                // It may have elapsed already. Nobody has looked at the budget yet: without any it is asked again.
+                sleep.poll(cx)
             }
         }
     }
-}
-
-/// Whether a timer can wait for the deadline: not for one in the last moment of the clock, which never elapses.
-pub(crate) fn can_wait_for(deadline: Instant) -> bool {
-    deadline.checked_add(TICK).is_some()
 }
 
 /// Asks the timer of something that was asked just before and is not ready.

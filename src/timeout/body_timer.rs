@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::deadline::{can_wait_for, poll_sleep};
+use crate::deadline::poll_sleep;
 use crate::error::Rejection;
 use crate::until_body_end::{Guard, Sealed};
 
@@ -37,7 +37,7 @@ impl Guard for BodyTimer {
     }
 
     fn poll_over(&mut self, cx: &mut Context<'_>, had_budget: bool) -> Poll<Rejection> {
-        let Some(deadline) = self.deadline.filter(|deadline| can_wait_for(*deadline)) else { return Poll::Pending };
+        let Some(deadline) = self.deadline else { return Poll::Pending };
         let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         ready!(poll_sleep(sleep.as_mut(), cx, had_budget));
         Poll::Ready(Rejection::timeout(self.limit))

@@ -2,12 +2,13 @@
 //!
 //! `cargo run --release -p peers` prints BENCHMARKS.md; `-- --write` writes it, and the three rows of the README. With
 //! `-- --quick` it takes a fraction of the time, with figures that are only good enough to see that it works. `-- --only
-//! WORD` prints the rows of some kinds of work.
+//! WORD` prints the rows of some kinds of work, and `-- --check` holds the instructions to their bounds.
 //!
 //! Each contender is called as users call it: an async function awaits each call, over a callee that responds at once. So
 //! no runtime and no timer is in the figures. That is how they flatter: a real call waits, and waiting costs more than any
 //! layer here. The rows "pends once" show how much, and those over loopback show all of it.
 
+mod check;
 mod counting;
 #[path = "../../harness/mod.rs"]
 mod harness;
@@ -21,6 +22,7 @@ mod stacks;
 mod summary;
 mod task;
 
+use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -118,7 +120,7 @@ fn races(quick: bool) -> Vec<Race> {
     races
 }
 
-fn main() {
+fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let has = |argument: &str| arguments.iter().any(|given| given == argument);
     let runtime = Builder::new_current_thread().enable_time().build().expect("a runtime needs nothing but memory");
@@ -130,7 +132,11 @@ fn main() {
         races.retain(|race| race.work.contains(only.as_str()));
     }
     if has(instructions::COUNT_MINE) {
-        return instructions::make_counted_calls(&races);
+        instructions::make_counted_calls(&races);
+        return ExitCode::SUCCESS;
+    }
+    if has("--check") {
+        return check::run(&races, &instructions::count(&races, &arguments));
     }
     // Before any is dropped: freeing may be put off, and would then be taken for that of another.
     let ready: Vec<Vec<Ready>> = races.iter().map(get_ready).collect();
@@ -138,7 +144,8 @@ fn main() {
         races.iter().zip(ready).map(|(race, ready)| run(race, ready, has("--quick"), runtime.handle())).collect();
     let counts = instructions::count(&races, &arguments);
     if has("--only") {
-        return print!("{}", report::Report { races: &races, rows: &rows, counts: &counts, loopback: None }.rows());
+        print!("{}", report::Report { races: &races, rows: &rows, counts: &counts, loopback: None }.rows());
+        return ExitCode::SUCCESS;
     }
     let loopback = loopback::run(has("--quick"));
     let report = report::Report { races: &races, rows: &rows, counts: &counts, loopback: loopback.as_deref() };
@@ -147,6 +154,7 @@ fn main() {
     } else {
         print!("{}", report.page());
     }
+    ExitCode::SUCCESS
 }
 
 fn get_ready(race: &Race) -> Vec<Ready> {
