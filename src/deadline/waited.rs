@@ -28,7 +28,9 @@ impl WaitMeter {
 
     /// How much was reported since the start.
     pub(crate) fn stop(self) -> Duration {
-        WAITED.get()
+        let waited = WAITED.get();
+        drop(self);
+        waited
     }
 }
 

@@ -24,15 +24,15 @@ fn upstream() -> Upstream {
 }
 
 fn retry<R>(rules: R) -> RetryLayer<R> {
-    RetryLayer::new(RetryPolicy::builder().build().unwrap(), rules)
+    RetryLayer::new(RetryPolicy::builder().build().expect("valid"), rules)
 }
 
 fn breaker<R>(rules: R) -> CircuitBreakerLayer<R> {
-    CircuitBreakerLayer::new(Circuit::builder("upstream").build().unwrap(), rules)
+    CircuitBreakerLayer::new(Circuit::builder("upstream").build().expect("valid"), rules)
 }
 
 fn bulkhead() -> BulkheadLayer {
-    BulkheadLayer::new(64).unwrap()
+    BulkheadLayer::new(64).expect("valid")
 }
 
 /// Of the future of a call, and of the service.
