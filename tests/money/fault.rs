@@ -71,7 +71,7 @@ pub(super) enum Purpose {
     Void,
 }
 
-/// So many orders come one after the other, and then a provider may be down for as many.
+/// How many orders come one after the other while a provider is down.
 const SPELL: usize = 128;
 
 /// How often each fault comes.
@@ -93,22 +93,28 @@ impl Weather {
 
     /// The fault of an exchange, by number in [`FAULTS`].
     pub(super) fn draw(&self, provider: usize, order: usize, purpose: Purpose, attempt: usize) -> usize {
-        let place = ((order * 2 + provider) * 3 + purpose as usize) * 64 + attempt;
-        let is_down = purpose == Purpose::Order && mix(self.seed, (order / SPELL * 2 + provider) << 32) % 8 == 0;
-        let mut drawn = mix(self.seed, place) % self.weights.iter().map(|weight| u64::from(*weight)).sum::<u64>();
-        let fault = self.weights.iter().position(|weight| match drawn.checked_sub((*weight).into()) {
-            Some(left) => {
-                drawn = left;
+        let drawn = mix(self.seed, ((order * 2 + provider) * 3 + purpose as usize) * 64 + attempt);
+        if purpose == Purpose::Order && is_down(provider, order) {
+            return WHILE_DOWN[(drawn % WHILE_DOWN.len() as u64) as usize] as usize;
+        }
+        let mut left = drawn % self.weights.iter().map(|weight| u64::from(*weight)).sum::<u64>();
+        let fault = self.weights.iter().position(|weight| match left.checked_sub((*weight).into()) {
+            Some(rest) => {
+                left = rest;
                 false
             }
             None => true,
         });
-        match fault.expect("it is less than the sum") {
-            // While it is down it does nothing well.
-            0 | 1 if is_down => Fault::ProxyBefore as usize,
-            fault => fault,
-        }
+        fault.expect("it is less than the sum")
     }
+}
+
+/// Nothing else happens while a provider is down, so that its circuit opens.
+const WHILE_DOWN: [Fault; 4] = [Fault::Refused, Fault::ResetBefore, Fault::Hangs, Fault::ProxyBefore];
+
+/// Of six spells one is the outage of the first provider, and another one that of the second.
+const fn is_down(provider: usize, order: usize) -> bool {
+    (order / SPELL + 3 * provider) % 6 == 2
 }
 
 impl fmt::Display for Weather {
