@@ -95,7 +95,7 @@ impl Weather {
     pub(super) fn draw(&self, provider: usize, order: usize, purpose: Purpose, attempt: usize) -> usize {
         let drawn = mix(self.seed, ((order * 2 + provider) * 3 + purpose as usize) * 64 + attempt);
         if purpose == Purpose::Order && is_down(provider, order) {
-            return WHILE_DOWN[(drawn % WHILE_DOWN.len() as u64) as usize] as usize;
+            return WHILE_DOWN[usize::from(drawn.to_le_bytes()[0]) % WHILE_DOWN.len()] as usize;
         }
         let mut left = drawn % self.weights.iter().map(|weight| u64::from(*weight)).sum::<u64>();
         let fault = self.weights.iter().position(|weight| match left.checked_sub((*weight).into()) {
