@@ -14,7 +14,7 @@ use super::watch::Watch;
 use crate::attempts::Attempts;
 use crate::deadline::{Timer, deadline_in};
 use crate::error::Rejectable;
-use crate::rules::{Classify, Discard, Replay};
+use crate::rules::{Classify, Discard, Idempotency, Replay};
 
 pin_project! {
     /// The response of a [`Hedge`](super::Hedge).
@@ -90,9 +90,14 @@ where
                 match this.race {
                     // The hedges decide.
                     Some(race) if !is_good && race.is_on() => race.hold(result),
-                    race => {
-                        let sent = race.as_ref().map_or(0, |race| race.sent());
-                        let result = if sent == 0 { result } else { noted(watch.shared(), result, sent, 0) };
+                    Some(race) => {
+                        let shared = watch.shared();
+                        let (result, winner) = if is_good { (result, 0) } else { race.outcome(shared.rules(), result) };
+                        let result = noted(shared, result, race.sent(), winner);
+                        self.end();
+                        return Poll::Ready(result);
+                    }
+                    None => {
                         self.end();
                         return Poll::Ready(result);
                     }
@@ -114,7 +119,9 @@ where
                     }
                     Poll::Ready(None) => {
                         if let Some(failed) = race.take_failed() {
-                            let result = noted(watch.shared(), failed, race.sent(), 0);
+                            let shared = watch.shared();
+                            let (result, number) = race.outcome(shared.rules(), failed);
+                            let result = noted(shared, result, race.sent(), number);
                             self.end();
                             return Poll::Ready(result);
                         }
@@ -150,6 +157,7 @@ fn hedge<S, Request, R>(
 ) -> Next<Request>
 where
     S: Service<Request> + Clone,
+    S::Error: Rejectable,
     R: Replay<Request>,
 {
     let (hedging, now) = (shared.hedging(), Instant::now());
@@ -168,10 +176,11 @@ where
     let delay = hedging.delay();
     let may_follow = number < hedging.max_hedges() && delay.is_some();
     let copy = may_follow.then(|| shared.rules().copy(&request)).flatten();
+    let is_safe = shared.rules().idempotency(&request) == Idempotency::Safe;
     shared.rules().number(&mut request, number);
     tracing::debug!(hedge = number, "a hedge is sent");
     hedging.count_sent();
-    race.get_or_insert_with(|| Box::new(Race::new())).send(shared.service(), request, now);
+    race.get_or_insert_with(|| Box::new(Race::new(is_safe))).send(shared.service(), request, now);
     Next { due: delay.and_then(|delay| now.checked_add(delay)), copy }
 }
 

@@ -155,7 +155,7 @@ where
         let Ok(response) = result else { return classify(result, redirects) };
         let (status, headers) = (response.status(), response.headers());
         if let Some(verdict) = self.classify_with.as_ref().and_then(|classify| classify(status, headers)) {
-            return verdict;
+            return with_earlier(response, verdict);
         }
         if self.unprocessed_statuses.contains(&status) && !redirects() {
             return with_earlier(response, failure(Effect::NotApplied, headers));

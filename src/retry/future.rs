@@ -274,15 +274,19 @@ where
     if progress.tries == 1 {
         return result;
     }
-    let is_better_known = progress.is_better_known(sent.then(|| effect_of(verdict)));
-    if let Some(error) = result.as_ref().err().filter(|_| is_better_known) {
-        let failed = || Rejection::NotApplied { failed: rules.error_type(result.as_ref()).into() };
-        let rejection = error.rejection().cloned().unwrap_or_else(failed);
-        span::stopped_by(&rejection, progress.attempts.count());
-        return progress.into_known(rejection).map_or(result, Err);
-    }
+    let mut effect = sent.then(|| effect_of(verdict));
     if let Ok(response) = &mut result {
         rules.mark(response, &progress.attempts);
+        if effect == Some(Effect::NotApplied) {
+            // Rules that see the mark say themselves that an earlier attempt may have had an effect.
+            effect = Some(effect_of(rules.classify(result.as_ref())));
+        }
+    }
+    if progress.is_better_known(effect) {
+        let failed = || Rejection::NotApplied { failed: rules.error_type(result.as_ref()).into() };
+        let rejection = result.as_ref().err().and_then(Rejectable::rejection).cloned().unwrap_or_else(failed);
+        span::stopped_by(&rejection, progress.attempts.count());
+        return progress.into_known(rejection).map_or(result, Err);
     }
     result.map_err(|error| error.with_attempts(progress.attempts))
 }
