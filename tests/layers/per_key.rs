@@ -188,6 +188,25 @@ async fn a_bulkhead_of_two_never_has_more_in_flight_however_many_strangers_come(
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_key_with_a_request_under_way_is_not_evicted() {
+    let layer = breakers(1, Duration::MAX);
+    let hangs_at_1 = service_fn(|key: u32| async move {
+        if key == 1 {
+            std::future::pending::<()>().await;
+        }
+        Ok::<_, Error<&'static str>>(key)
+    });
+    let client = ServiceBuilder::new().layer(layer.clone()).service(hangs_at_1);
+    let mut call = tokio_test::task::spawn(client.clone().oneshot(1));
+    assert!(call.poll().is_pending());
+    assert_eq!(client.clone().oneshot(3).await, Ok(3));
+    assert!(layer.get(&1).is_some() && layer.get(&3).is_none(), "its circuit is as good as new, and it stays");
+    drop(call);
+    assert_eq!(client.oneshot(3).await, Ok(3));
+    assert!(layer.get(&1).is_none() && layer.get(&3).is_some());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_resized_bulkhead_is_kept() {
     let bulkhead = BulkheadLayer::new(2).unwrap();
     let layer = PerKeyLayer::new(1, |key: &u32| *key, move |_| bulkhead.sibling()).unwrap();
@@ -369,9 +388,9 @@ async fn a_key_whose_hash_or_eq_panics_breaks_nothing() {
     let bulkhead = BulkheadLayer::new(1).unwrap();
     let layer = PerKeyLayer::new(10, Moody::clone, move |_| bulkhead.sibling()).unwrap();
     let service = service_fn(|key: Moody| async move { Ok::<_, Error<&'static str>>(key.number) });
-    let client = ServiceBuilder::new().layer(layer.clone()).service(service);
     let ask = |number, hash_panics, eq_panics| {
-        let client = client.clone();
+        // A new service each time: it knows no key, so that the table compares them, with its lock.
+        let client = ServiceBuilder::new().layer(layer.clone()).service(service);
         tokio::spawn(async move { client.oneshot(Moody { number, hash_panics, eq_panics }).await })
     };
     for number in 0..5 {
@@ -466,7 +485,8 @@ async fn what_an_inner_service_reserved_for_nobody_is_given_back() {
     let inner = ServiceBuilder::new().concurrency_limit(1).service(echo());
     let mut client = ServiceBuilder::new().layer(layer).service(inner);
     for key in 0..3 {
-        assert_eq!(client.ready().await.unwrap().call(key).await, Ok(key));
+        let mut response = tokio_test::task::spawn(client.ready().await.unwrap().call(key));
+        assert_eq!(response.poll(), Poll::Ready(Ok(key)));
     }
 }
 
