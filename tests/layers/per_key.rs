@@ -73,6 +73,28 @@ async fn a_new_key_takes_the_room_of_one_that_is_as_good_as_new() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_keys_that_are_as_good_as_new_one_that_is_used_seldom_goes() {
+    let made = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&made);
+    let layer = PerKeyLayer::new(
+        3,
+        |key: &u32| *key,
+        move |key| {
+            counter.fetch_add(usize::from(*key == 7), Ordering::Relaxed);
+            BulkheadLayer::new(1).expect("valid")
+        },
+    );
+    let client = ServiceBuilder::new().layer(layer.unwrap()).service(echo());
+    for stranger in 100..200 {
+        for key in [7, stranger] {
+            assert_eq!(client.clone().oneshot(key).await, Ok(key));
+        }
+    }
+    // It goes where it was also looked at in passing. Without a second chance it would go for every third stranger.
+    assert!(made.load(Ordering::Relaxed) < 10, "made {} times", made.load(Ordering::Relaxed));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_idle_key_that_protects_nothing_is_forgotten() {
     let layer = PerKeyLayer::new(100, |key: &u32| *key, |_| BulkheadLayer::new(1).expect("valid")).unwrap();
     let layer = layer.max_idle(Duration::from_secs(60));
