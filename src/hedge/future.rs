@@ -88,8 +88,8 @@ where
             if let Poll::Ready(result) = first.poll(cx) {
                 let is_good = watch.ended(&result, this.race.is_some());
                 match this.race {
-                    // The hedges decide.
-                    Some(race) if !is_good && race.is_on() => race.hold(result),
+                    // The hedges decide, if one is in flight.
+                    Some(race) if !is_good => race.hold(result),
                     race => {
                         let sent = race.as_ref().map_or(0, |race| race.sent());
                         let result = if sent == 0 { result } else { noted(watch.shared(), result, sent, 0) };
