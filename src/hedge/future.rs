@@ -129,15 +129,12 @@ where
         let mut this = self.as_mut().project();
         let Some(watch) = this.watch else { return Poll::Pending };
         if let (Some(result), Some(race)) = (ended, this.race.as_mut()) {
-            let is_good = watch.ended(result.as_ref(), true);
-            // Otherwise the hedges decide.
-            if is_good || !race.is_on() {
-                let shared = watch.shared();
-                let (result, winner) = if is_good { (result, 0) } else { race.outcome(shared.rules(), result) };
-                let result = noted(shared, result, race.sent(), winner);
+            if watch.ended(result.as_ref(), true) {
+                let result = noted(watch.shared(), result, race.sent(), 0);
                 self.end();
                 return Poll::Ready(result);
             }
+            // The hedges decide, if one is in flight.
             race.hold(result);
             this.first.set(None);
             *this.copy = None;
