@@ -194,3 +194,61 @@ impl Drop for Scope {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::task::Wake;
+
+    use super::*;
+
+    struct Task;
+
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    fn waker() -> Waker {
+        Arc::new(Task).into()
+    }
+
+    fn in_seconds(seconds: u64) -> Instant {
+        Instant::now() + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_scope_within_one_of_the_same_task_brings_the_deadline_forward_and_never_back() {
+        let waker = waker();
+        let cx = Context::from_waker(&waker);
+        let [sooner, soon, late] = [5, 10, 60].map(in_seconds);
+        let _outer = Scope::of_poll(Some(soon), &cx);
+        for (inner, known) in [(late, soon), (sooner, sooner)] {
+            for is_call in [false, true] {
+                let _inner = if is_call { Scope::of_call(Some(inner)) } else { Scope::of_poll(Some(inner), &cx) };
+                assert_eq!((deadline(), deadline_in(&cx)), (Some(known), Some(known)));
+            }
+            assert_eq!((deadline(), deadline_in(&cx)), (Some(soon), Some(soon)));
+        }
+    }
+
+    #[test]
+    fn a_scope_within_a_strangers_has_a_deadline_of_its_own_and_gives_the_strangers_back() {
+        let [own, stranger] = [waker(), waker()];
+        let [own, stranger] = [&own, &stranger].map(Context::from_waker);
+        let [soon, late] = [in_seconds(10), in_seconds(60)];
+        let outer = Scope::of_poll(Some(soon), &stranger);
+        assert_eq!((deadline(), deadline_in(&own)), (Some(soon), None));
+        {
+            let _inner = Scope::of_poll(Some(late), &own);
+            assert_eq!((deadline(), deadline_in(&own), deadline_in(&stranger)), (Some(soon), Some(late), None));
+            let _within = Scope::of_call(Some(in_seconds(70)));
+            assert_eq!(deadline_in(&own), Some(late));
+        }
+        assert_eq!((deadline(), deadline_in(&own), deadline_in(&stranger)), (Some(soon), None, Some(soon)));
+        drop(outer);
+        assert_eq!((deadline(), deadline_in(&stranger)), (None, None));
+        // What was left of the scope before says nothing of the next one.
+        let _next = Scope::of_call(Some(late));
+        assert_eq!((deadline_in(&own), deadline_in(&stranger)), (Some(late), Some(late)));
+    }
+}
