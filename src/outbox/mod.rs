@@ -1,5 +1,8 @@
 //! Messages that are written with the data they tell of, and delivered at least once.
 
+pub mod postgres;
+pub mod sqlite;
+
 mod builder;
 mod claim;
 mod counts;
@@ -26,4 +29,4 @@ pub use message::Message;
 pub use parked::{Parked, ParkedHead};
 pub use relay::Relay;
 pub use settlement::Settlement;
-pub use store::Store;
+pub use store::{NEVER, Store};
