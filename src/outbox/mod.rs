@@ -4,6 +4,7 @@ pub mod postgres;
 pub mod sqlite;
 
 mod builder;
+mod check;
 mod claim;
 mod counts;
 mod delivery;
@@ -21,6 +22,7 @@ mod shared;
 mod store;
 
 pub use builder::RelayBuilder;
+pub use check::{Broken, check};
 pub use claim::{Claim, Claimed, Lease};
 pub use error::StoreError;
 pub use handle::RelayHandle;

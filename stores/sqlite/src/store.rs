@@ -8,10 +8,6 @@ use tokio::task::spawn_blocking;
 use windbreak::outbox::sqlite::{CLAIM, DELETE_DONE, INSERT, NEXT_DUE, PARKED, SCHEMA, SETTLE, UNPARK};
 use windbreak::outbox::{Claim, Claimed, Lease, Message, NEVER, Parked, ParkedHead, Settlement, Store, StoreError};
 
-/// How long a statement waits for other writers of the file before it fails: long beside any transaction that a service
-/// should make, short beside a lease.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// An outbox in an SQLite database. Cheap to clone: clones share a connection.
 #[derive(Clone)]
 pub struct SqliteStore {
@@ -31,12 +27,12 @@ impl SqliteStore {
     /// # Errors
     ///
     /// If the file cannot be opened, is no database, or may not be written to; or if another process holds a lock on it for
-    /// more than 5 s.
+    /// longer than the connection's busy timeout: 5 s.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         Self::new(Connection::open(path).map_err(StoreError::failed)?)
     }
 
-    /// The same on a connection that was opened otherwise. It is set up as [`open`](Self::open) does.
+    /// The same on a connection that was opened otherwise. Its busy timeout is left as it is.
     ///
     /// # Errors
     ///
@@ -84,6 +80,10 @@ impl Store for SqliteStore {
 
     async fn claim(&self, limit: usize, lease: Duration, parked: ParkedHead) -> Result<Vec<Claimed>, StoreError> {
         self.run(move |connection, queue| {
+            // Reading waits for no writer. Only where there is something does it ask for the lock of the file.
+            if next_due(connection, queue, parked)? != Some(Duration::ZERO) {
+                return Ok(Vec::new());
+            }
             let mut statement = connection.prepare(CLAIM).map_err(StoreError::failed)?;
             let numbers = params![queue, count(limit), millis(lease), steps_over(parked)];
             let rows = statement.query_map(numbers, claimed).map_err(StoreError::failed)?;
@@ -109,13 +109,7 @@ impl Store for SqliteStore {
     }
 
     async fn next_due(&self, parked: ParkedHead) -> Result<Option<Duration>, StoreError> {
-        self.run(move |connection, queue| {
-            let mut statement = connection.prepare(NEXT_DUE).map_err(StoreError::failed)?;
-            let due = statement.query_row(params![queue, steps_over(parked)], |row| row.get::<_, i64>(0));
-            let due = due.optional().map_err(StoreError::failed)?;
-            Ok(due.map(|due| Duration::from_millis(u64::try_from(due).unwrap_or_default())))
-        })
-        .await
+        self.run(move |connection, queue| next_due(connection, queue, parked)).await
     }
 
     async fn parked(&self, offset: usize, limit: usize) -> Result<Vec<Parked>, StoreError> {
@@ -143,7 +137,6 @@ impl Store for SqliteStore {
 }
 
 fn set_up(connection: &Connection) -> rusqlite::Result<()> {
-    connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
     connection.execute_batch(SCHEMA)
@@ -155,6 +148,13 @@ fn insert(connection: &Connection, queue: &str, message: &Message) -> Result<(),
         return Err(StoreError::duplicate(message.id.as_str()));
     }
     Ok(())
+}
+
+fn next_due(connection: &Connection, queue: &str, parked: ParkedHead) -> Result<Option<Duration>, StoreError> {
+    let mut statement = connection.prepare(NEXT_DUE).map_err(StoreError::failed)?;
+    let due = statement.query_row(params![queue, steps_over(parked)], |row| row.get::<_, i64>(0));
+    let due = due.optional().map_err(StoreError::failed)?;
+    Ok(due.map(|due| Duration::from_millis(u64::try_from(due).unwrap_or_default())))
 }
 
 /// How many rows `sql` changed.
