@@ -149,7 +149,8 @@ impl Store for PostgresStore {
         let Some(row) = rows.first() else { return Ok(None) };
         let seconds: f64 = row.try_get(0).map_err(StoreError::failed)?;
         // Rounded up, so that whoever waits for it does not come too early.
-        Ok(Some(Duration::try_from_secs_f64(seconds).unwrap_or(NEVER).saturating_add(Duration::from_micros(1))))
+        let up = if seconds > 0.0 { Duration::from_micros(1) } else { Duration::ZERO };
+        Ok(Some(Duration::try_from_secs_f64(seconds).unwrap_or(NEVER).saturating_add(up)))
     }
 
     async fn parked(&self, offset: usize, limit: usize) -> Result<Vec<Parked>, StoreError> {
