@@ -143,7 +143,7 @@ impl Store for HangsOnce {
     ) -> Result<Vec<windbreak::outbox::Claimed>, windbreak::outbox::StoreError> {
         let hangs = std::mem::take(&mut *self.1.lock().unwrap());
         if hangs {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
         self.0.claim(limit, lease, parked).await
     }
