@@ -156,3 +156,6 @@ impl Ledger {
         self.rows.values().map(|row| (row.message.clone(), row.state.clone())).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;
