@@ -36,6 +36,7 @@ pub mod error;
 pub mod failover;
 #[cfg(feature = "http")]
 pub mod http;
+pub mod outbox;
 pub mod per_key;
 pub mod rules;
 pub mod saga;

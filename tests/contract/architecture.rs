@@ -13,7 +13,7 @@ const LAYERS: [&str; 9] =
     ["fallback", "timeout", "retry", "circuit_breaker", "bulkhead", "rate_limit", "hedge", "throttle", "faults"];
 
 /// What is built of layers. Nothing else may import it but itself, and its own kind.
-const TOP: [&str; 7] = ["http", "stack", "per_key", "failover", "verify", "dead_letter", "saga"];
+const TOP: [&str; 8] = ["http", "stack", "per_key", "failover", "verify", "dead_letter", "saga", "outbox"];
 
 /// The source files by their module path: `["retry", "future"]`; a `mod.rs` is the path of its folder.
 struct Sources {

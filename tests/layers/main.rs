@@ -22,6 +22,7 @@ mod faults;
 mod hedge;
 mod invalid_config;
 mod money;
+mod outbox;
 mod per_key;
 mod rate_limit;
 mod retry;
