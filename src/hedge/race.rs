@@ -59,10 +59,6 @@ where
         self.sent
     }
 
-    pub(super) fn is_on(&self) -> bool {
-        !self.in_flight.is_empty()
-    }
-
     /// Sends a hedge by `service`, which is polled ready first.
     pub(super) fn send(&mut self, service: S, request: Request, now: Instant) {
         self.sent += 1;
@@ -70,7 +66,7 @@ where
         self.in_flight.push(Attempt { number: self.sent, sent_at: now, call });
     }
 
-    /// The first attempt has failed: the hedges decide.
+    /// The first attempt has failed: the hedges decide. If none is in flight, the next poll says so.
     pub(super) fn hold(&mut self, result: Answer<S, Request>) {
         self.failed = Some(result);
     }

@@ -75,7 +75,7 @@ where
     }
 
     /// The first attempt is made by the instance that was polled ready, hedges by clones that are polled first.
-    #[inline]
+    #[inline(always)]
     fn call(&mut self, request: Request) -> Self::Future {
         if self.stale {
             self.shared = self.shared.with(&self.inner);

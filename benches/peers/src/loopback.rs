@@ -21,6 +21,8 @@ use tower::{Service, ServiceExt};
 use crate::harness::{Contender, Figures, Pace, race};
 use crate::http::{Request, tower_three, windbreak_five};
 
+pub const WORK: &str = "over loopback, 32 in flight";
+
 /// How many requests are in flight at once, on one thread.
 const IN_FLIGHT: u64 = 32;
 const CALLS: u64 = 3_200;

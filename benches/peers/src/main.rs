@@ -128,9 +128,9 @@ fn main() -> ExitCode {
     let _context = runtime.enter();
 
     let mut races = races(has("--quick"));
-    if let Some(only) = arguments.iter().position(|given| given == "--only").and_then(|at| arguments.get(at + 1)) {
-        races.retain(|race| race.work.contains(only.as_str()));
-    }
+    let only = arguments.iter().position(|given| given == "--only").and_then(|at| arguments.get(at + 1));
+    let is_asked_for = |work: &str| only.is_none_or(|only| work.contains(only.as_str()));
+    races.retain(|race| is_asked_for(race.work));
     if has(instructions::COUNT_MINE) {
         instructions::make_counted_calls(&races);
         return ExitCode::SUCCESS;
@@ -143,13 +143,11 @@ fn main() -> ExitCode {
     let rows: Vec<Vec<Row>> =
         races.iter().zip(ready).map(|(race, ready)| run(race, ready, has("--quick"), runtime.handle())).collect();
     let counts = instructions::count(&races, &arguments);
-    if has("--only") {
-        print!("{}", report::Report { races: &races, rows: &rows, counts: &counts, loopback: None }.rows());
-        return ExitCode::SUCCESS;
-    }
-    let loopback = loopback::run(has("--quick"));
+    let loopback = if is_asked_for(loopback::WORK) { loopback::run(has("--quick")) } else { None };
     let report = report::Report { races: &races, rows: &rows, counts: &counts, loopback: loopback.as_deref() };
-    if has("--write") {
+    if only.is_some() {
+        print!("{}", report.rows());
+    } else if has("--write") {
         report.write().expect("the files can be written");
     } else {
         print!("{}", report.page());

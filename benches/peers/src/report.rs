@@ -7,6 +7,7 @@ use std::{fs, io};
 
 use crate::harness::{Figures, Spread};
 use crate::instructions::{Counts, is_counted};
+use crate::loopback;
 use crate::summary::{over_bare, row, table};
 use crate::{Race, Row};
 
@@ -97,8 +98,7 @@ impl Report<'_> {
         }
         for (index, figures) in self.loopback.unwrap_or_default().iter().enumerate() {
             let time = of_time(index, figures);
-            let _ =
-                writeln!(page, "| over loopback, 32 in flight | {} | {time} | n/a | n/a | n/a | n/a |", figures.name);
+            let _ = writeln!(page, "| {} | {} | {time} | n/a | n/a | n/a | n/a |", loopback::WORK, figures.name);
         }
         page
     }
