@@ -64,9 +64,13 @@
 //!   A `404` of a cancel that only knows finished payments is not a success.
 //! - **A key is valid for a time.** If the upstream forgets keys after 24 hours and the sweep comes after 25, the repeat is
 //!   a new payment. The sweep's horizon must be shorter than the validity of the key; past it, only ask.
-//! - **An undecodable 200 must be decoded below this layer.** A response whose body breaks off, or is no JSON, is a failure
-//!   of unknown effect. If it is decoded above, this layer has already let it pass as a success. Put
-//!   the decoding into the service, and let its error be an error.
+//! - **A response must be decoded below this layer.** A 200 whose body breaks off, or is no JSON, is a failure of unknown
+//!   effect. If it is decoded above, this layer has already let it pass as a success. Put the decoding into the service,
+//!   and let its error be an error.
+//! - **After a void the upstream refuses the order.** A retry above this layer then meets that refusal, often a 4xx. As
+//!   [`Declined`](crate::Verdict::Declined) it would end the request there, and no other provider would be asked. Let the
+//!   rules judge it as what it is: a failure without effect, and permanent. For HTTP,
+//!   `Http::builder().classify_with(..)` does that.
 //! - **Two verifiers race**: this one and the sweep, or a callback. Write the outcome with a compare-and-set
 //!   (`update .. where state = 'PENDING'`); who changes no row has lost, reads the row again, and acts on what it says. Never
 //!   void what the row says is paid; and **write down that you void before you void** (PENDING to VOIDING), or a callback
