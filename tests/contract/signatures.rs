@@ -4,15 +4,18 @@ use std::fs;
 use std::path::Path;
 
 /// Public enums of which users may count on every variant.
-const COMPLETE: [&str; 4] = [
-    "Error",  // every layer matches on it, and a fourth kind of failure would be another design
-    "Keep",   // users return it
-    "Said",   // has no variant: it marks a type
-    "Unsaid", // the same
+const COMPLETE: [&str; 7] = [
+    "Error",      // every layer matches on it, and a fourth kind of failure would be another design
+    "Keep",       // users return it
+    "Lease",      // it is kept or lost
+    "ParkedHead", // every store of an outbox has to do what it says
+    "Said",       // has no variant: it marks a type
+    "Settlement", // the same as with a parked head
+    "Unsaid",     // as with what is said
 ];
 
 /// The traits that are there for users to implement.
-const OPEN: [&str; 13] = [
+const OPEN: [&str; 14] = [
     "Classify",
     "Discard",
     "Evict",
@@ -26,6 +29,7 @@ const OPEN: [&str; 13] = [
     "Replay",
     "Rules",
     "Sink",
+    "Store",
 ];
 
 /// The sources that are compiled for users.
