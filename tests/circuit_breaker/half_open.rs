@@ -279,3 +279,17 @@ async fn declined_and_throttled_probes_are_successes() {
         assert_eq!(circuit.state(), State::Closed);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_time_of_a_probe_is_its_own() {
+    let circuit = two_strikes().probes(2).failure_ratio(0.5).probe_timeout(10 * SECOND).build().unwrap();
+    trip_and_wait(&circuit).await;
+    let hung = admitted(&circuit);
+    advance(5 * SECOND).await;
+    succeed(&circuit);
+    assert_eq!(circuit.snapshot().tally, tally(1, 0, 0));
+    advance(5 * SECOND + NANOSECOND).await;
+    assert!(circuit.acquire().is_err());
+    assert_eq!(circuit.state(), State::Open, "the first has failed, ten seconds after it was admitted");
+    drop(hung);
+}

@@ -1,6 +1,7 @@
 //! Settings that change while the circuit is in use.
 
 use super::*;
+use windbreak::backoff::{Backoff, Jitter};
 
 #[tokio::test(start_paused = true)]
 async fn new_numbers_are_judged_by_at_the_next_outcome() {
@@ -68,6 +69,19 @@ async fn the_wait_that_is_running_is_kept() {
     trip(&circuit);
     circuit.reconfigure(|settings| settings.open_for(SECOND)).unwrap();
     assert_eq!(rejected(&circuit), Some(10 * SECOND));
+}
+
+#[tokio::test(start_paused = true)]
+async fn new_waits_start_with_their_first_and_others_go_on_growing() {
+    let growing = |first| Backoff::exponential(first).jitter(Jitter::None);
+    for (first, next) in [(5 * SECOND, 5 * SECOND), (SECOND, 2 * SECOND)] {
+        let circuit = two_strikes().open_for(growing(SECOND)).build().unwrap();
+        trip(&circuit);
+        circuit.reconfigure(|settings| settings.open_for(growing(first))).unwrap();
+        advance(SECOND).await;
+        fail(&circuit);
+        assert_eq!(rejected(&circuit), Some(next));
+    }
 }
 
 #[tokio::test(start_paused = true)]

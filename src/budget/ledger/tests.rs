@@ -87,6 +87,9 @@ proptest! {
                 },
                 Step::Advance(_) | Step::AdvanceBuckets(..) => {}
             }
+            let drawn_on = |length| within(&model.retries, now, length) > 0.0;
+            prop_assert!(ledger.is_drawn_on() || !drawn_on(SPAN));
+            prop_assert!(!ledger.is_drawn_on() || drawn_on(SPAN + WIDTH));
         }
         // The promise holds wherever the ten seconds begin: between any two events nothing changes.
         let events = model.requests.iter().chain(&model.retries).map(|(time, _)| *time);

@@ -130,7 +130,7 @@ impl Window {
 
     /// Of the successes, if there were enough samples.
     fn mean_time(&self) -> Option<f64> {
-        let is_enough = self.samples >= LEAST_SAMPLES && self.successes > 0 && self.time > 0.0;
+        let is_enough = self.samples >= LEAST_SAMPLES && self.time > 0.0;
         is_enough.then(|| self.time / f64::from(self.successes))
     }
 }

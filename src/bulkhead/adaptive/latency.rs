@@ -77,7 +77,7 @@ impl Latency {
 
     /// Whether a larger limit would do no harm, as far as the windows before tell.
     pub(super) fn may_grow(&mut self, time: f64) -> bool {
-        self.windows > 0 && !self.growth.holds() && time <= SAME * self.mean
+        !self.growth.holds() && time <= SAME * self.mean
     }
 
     /// Learns from a window in which `limit` was in force, and was reached or not. `can_shrink` says whether a smaller
@@ -162,3 +162,6 @@ impl Growth {
 fn weight(windows: u32) -> f64 {
     WEIGHT.max(1.0 / f64::from(windows))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
-//! What cannot be shown from outside: when the clock is read, and chance with a known seed. All else is in
-//! `tests/circuit_breaker` and `tests/slow/circuit_reference.rs`.
+//! What cannot be shown from outside: when the clock is read, chance with a known seed, and results that are late by so
+//! little that the word in front of the machine lets them through. All else is in `tests/circuit_breaker` and
+//! `tests/slow/circuit_reference.rs`.
 
 use super::*;
 use crate::backoff::{Backoff, Jitter};
@@ -46,6 +47,22 @@ fn a_closed_circuit_with_a_count_window_reads_no_clock() {
     assert_eq!(machine.acquire(&mut step), Ok(UNSEEN));
     machine.reset(&mut step);
     assert_eq!(step.now.0, None);
+}
+
+/// The state changes after the word was read, and before the lock is taken.
+#[test]
+fn a_result_that_the_word_let_through_is_dropped_if_the_state_has_changed_since() {
+    let switches: [fn(&mut Machine, &mut Step); 2] = [Machine::reset, Machine::observe_only];
+    for switch in switches {
+        let (mut machine, mut step) = (machine(settings(SECOND.into()), 0), Step::default());
+        let late = machine.acquire(&mut step).unwrap();
+        switch(&mut machine, &mut step);
+        machine.record(late, Outcome::FAILURE, None, &mut step);
+        assert_eq!(machine.tally(&mut step), Tally::default());
+        let current = machine.acquire(&mut step).unwrap();
+        machine.record(current, Outcome::FAILURE, None, &mut step);
+        assert_eq!(machine.tally(&mut step).failures, 1);
+    }
 }
 
 #[test]

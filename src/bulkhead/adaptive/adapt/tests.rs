@@ -188,6 +188,51 @@ fn failures_without_a_success_do_not_let_the_limit_grow() {
 }
 
 #[test]
+fn responses_that_take_no_time_do_not_let_the_limit_grow() {
+    let (mut adapting, mut now) = adapting(1, 100, 50);
+    for _ in 0..10 {
+        assert_eq!(window(&mut adapting, &mut now, success(0)), None);
+    }
+}
+
+#[test]
+fn many_responses_in_a_window_do_not_make_it_late() {
+    let (mut adapting, mut now) = adapting(1, 100, 50);
+    let idle = Sample { in_flight: 1, ..success(100) };
+    for _ in 0..20 {
+        window(&mut adapting, &mut now, idle);
+    }
+    for _ in 0..90 {
+        assert_eq!(adapting.record(idle, now), None);
+    }
+    assert_eq!(window(&mut adapting, &mut now, idle), None);
+}
+
+#[test]
+fn at_its_least_the_limit_grows_again_once_the_upstream_is_known_to_be_slower() {
+    let (mut adapting, mut now) = adapting(50, 100, 50);
+    for _ in 0..20 {
+        window(&mut adapting, &mut now, Sample { in_flight: 1, ..success(100) });
+    }
+    for _ in 0..4 {
+        assert_eq!(window(&mut adapting, &mut now, success(200)), None, "it cannot shrink");
+    }
+    assert_eq!(window(&mut adapting, &mut now, success(200)).map(|change| change.to), Some(51));
+}
+
+#[test]
+fn the_limit_shrinks_as_long_as_times_fall_with_it() {
+    let (mut adapting, mut now) = adapting(1, 1_000, 1_000);
+    for _ in 0..20 {
+        window(&mut adapting, &mut now, Sample { in_flight: 1, ..success(100) });
+    }
+    for _ in 0..6 {
+        let queued = success(adapting.limit() as u64 / 5);
+        assert_eq!(window(&mut adapting, &mut now, queued).map(|change| change.reason), Some(Reason::Latency));
+    }
+}
+
+#[test]
 fn the_limit_shrinks_once_a_window_by_a_tenth_and_never_below_its_bound() {
     let (mut adapting, mut now) = adapting(3, 100, 10);
     let mut limits = [0; 9];
