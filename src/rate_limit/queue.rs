@@ -138,10 +138,11 @@ impl Queue {
             Look::Passed
         } else if let Some(waiter) = self.waiting.get(&number) {
             let at = self.turn_of(waiter, now);
-            if at > last_start {
+            // Whoever was handed a turn before it may take it up, or leave, at any moment until it lapses.
+            if self.earliest(waiter, now) > last_start {
                 Look::Refused(Refusal::Until(at))
             } else {
-                Look::Waits(at.min(self.takes_over(number, now)))
+                Look::Waits(at.min(self.takes_over(number, now)).min(last_start.saturating_add(1)))
             }
         } else {
             Look::Refused(Refusal::TooDear)
@@ -267,10 +268,15 @@ impl Queue {
         tat.is_ok()
     }
 
-    /// The earliest moment at which one that waits can have its turn.
-    fn turn_of(&self, waiter: &Waiter, now: Nanos) -> Nanos {
+    /// The earliest moment at which one that waits can have its turn, if nothing is set aside any more.
+    fn earliest(&self, waiter: &Waiter, now: Nanos) -> Nanos {
         let costs = waiter.end.wrapping_sub(self.gone);
-        let at = self.gcra.last_of(self.tat, now.max(self.paused_until), costs);
+        self.gcra.last_of(self.tat, now.max(self.paused_until), costs).max(now)
+    }
+
+    /// The moment at which one that waits has its turn, if nobody takes up or leaves what is set aside.
+    fn turn_of(&self, waiter: &Waiter, now: Nanos) -> Nanos {
+        let at = self.earliest(waiter, now);
         if at > now {
             return at;
         }

@@ -391,6 +391,26 @@ fn only_the_next_waits_for_a_turn_to_lapse() {
 }
 
 #[test]
+fn a_turn_that_may_still_be_taken_up_in_time_refuses_nobody() {
+    const T: Nanos = TURN_KEPT / 10;
+    let patient_until_4t = |queue: &mut Queue, number, now| queue.look(number, now, 4 * T, &mut None);
+    for is_taken in [true, false] {
+        let mut queue = Queue::new(gcra(T, 1));
+        assert_eq!(queue.arrive(1, T, T, 0), Arrival::Passed);
+        let (first, second) = (waits(&mut queue, 1, T), waits(&mut queue, 1, T));
+        // The turn of the first lapses long after the second has lost its patience, and is looked at late.
+        assert_eq!(patient_until_4t(&mut queue, second, 3 * T), Look::Waits(4 * T + 1));
+        if is_taken {
+            assert_eq!(look(&mut queue, first, 3 * T), Look::Passed);
+            assert_eq!(patient_until_4t(&mut queue, second, 4 * T), Look::Passed);
+        } else {
+            let after = 3 * T + TURN_KEPT;
+            assert_eq!(patient_until_4t(&mut queue, second, 4 * T + 1), Look::Refused(Refusal::Until(after)));
+        }
+    }
+}
+
+#[test]
 fn one_whose_turn_has_lapsed_is_first_again_when_it_is_polled() {
     const T: Nanos = 5_000_000;
     let mut queue = Queue::new(gcra(T, 1));
