@@ -79,8 +79,13 @@ const CLAUSES: [Clause; 11] = [
 
 /// Every violation of a row, by every stack of ours.
 pub(crate) fn violations(row: &Row) -> Vec<Violation> {
+    violations_by(row, Setup::is_ours)
+}
+
+/// Every violation of a row, by some of the clients.
+pub(crate) fn violations_by(row: &Row, is_meant: fn(Setup) -> bool) -> Vec<Violation> {
     let mut all = Vec::new();
-    for (setup, ours) in row.figures.iter().filter(|(setup, _)| setup.is_ours()) {
+    for (setup, ours) in row.figures.iter().filter(|(setup, _)| is_meant(*setup)) {
         let found = |&(clause, find): &Clause| {
             let sentence = find(row, ours)?;
             Some(Violation { scenario: row.scenario.title(), setup: setup.name(), clause, sentence })

@@ -22,6 +22,7 @@ mod run;
 mod scenario;
 mod setups;
 mod upstream;
+mod variants;
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -35,10 +36,11 @@ use clap::Parser;
 use tokio::time::Instant;
 
 use figures::Figures;
-use law::{Row, violations};
+use law::{Row, Violation, violations, violations_by};
 use scenario::Scenario;
 use setups::Setup;
 use upstream::Faults;
+use variants::Variant;
 
 /// Plays every scenario with every client, and holds the law.
 #[derive(Debug, Parser)]
@@ -62,6 +64,9 @@ struct Arguments {
     /// Plays over sockets, in real time, instead.
     #[arg(long)]
     real: bool,
+    /// Plays another stack too, on simulated time. The exit code does not depend on it.
+    #[arg(long, conflicts_with = "real")]
+    variant: Option<Variant>,
     /// Draws each scenario there.
     #[arg(long)]
     pictures: Option<PathBuf>,
@@ -95,6 +100,11 @@ impl Arguments {
         self.scenario.is_empty() || self.scenario.iter().any(|name| scenario.is_named(name))
     }
 
+    /// Those that play on simulated time.
+    fn setups(&self) -> impl Iterator<Item = Setup> + use<> {
+        Setup::SIMULATED.into_iter().chain(self.variant.map(Setup::Other))
+    }
+
     fn no_such_scenario(&self) -> Failure {
         format!("no scenario is named {:?}", self.scenario).into()
     }
@@ -110,7 +120,8 @@ fn simulated(arguments: &Arguments) -> Result<Vec<Row>, Failure> {
     if let Some(folder) = &arguments.pictures {
         for row in &rows {
             let first = |setup: Setup| (setup, run::run(&row.scenario, setup, 0, &faults));
-            picture::draw(folder, &row.scenario, &Setup::SIMULATED.map(first)).map_err(|error| error.to_string())?;
+            picture::draw(folder, &row.scenario, &arguments.setups().map(first).collect::<Vec<_>>())
+                .map_err(|error| error.to_string())?;
         }
     }
     Ok(rows)
@@ -124,19 +135,30 @@ fn over_sockets(arguments: &Arguments) -> Result<Vec<Row>, Failure> {
 /// Says which clauses are broken, and where.
 fn judge(rows: &[Row], seeds: u32, seconds: f64) -> ExitCode {
     let broken: Vec<_> = rows.iter().flat_map(violations).collect();
-    let mut clauses = BTreeMap::<_, u32>::new();
     if !broken.is_empty() {
         println!();
     }
     for violation in &broken {
         println!("{violation}");
-        *clauses.entry(violation.clause).or_default() += 1;
     }
     println!("\n{} scenarios, {seeds} seeds, {seconds:.1} s: {} violations", rows.len(), broken.len());
+    count_clauses(&broken);
+    if let Some((variant, _)) = rows.iter().flat_map(|row| &row.figures).find(|(setup, _)| setup.is_other()) {
+        let broken: Vec<_> = rows.iter().flat_map(|row| violations_by(row, Setup::is_other)).collect();
+        println!("the variant ({}): {} violations", variant.name(), broken.len());
+        count_clauses(&broken);
+    }
+    if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn count_clauses(broken: &[Violation]) {
+    let mut clauses = BTreeMap::<_, u32>::new();
+    for violation in broken {
+        *clauses.entry(violation.clause).or_default() += 1;
+    }
     for (clause, times) in clauses {
         println!("  {clause}: {times}");
     }
-    if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// How often a client plays a scenario. One run of many requests says as much as several of few, and takes as long; and the
@@ -152,7 +174,7 @@ const MANY_REQUESTS: f64 = 5_000.0;
 /// Plays each scenario with each client and each seed.
 fn play(scenarios: Vec<Scenario>, arguments: &Arguments, faults: &Faults) -> Vec<Row> {
     let mut jobs: Vec<_> = (0..scenarios.len())
-        .flat_map(|row| Setup::SIMULATED.map(|setup| (row, setup)))
+        .flat_map(|row| arguments.setups().map(move |setup| (row, setup)))
         .flat_map(|(row, setup)| {
             (0..times(&scenarios[row], setup, arguments.seeds)).map(move |seed| (row, setup, seed))
         })
@@ -179,7 +201,7 @@ fn play(scenarios: Vec<Scenario>, arguments: &Arguments, faults: &Faults) -> Vec
         played.iter().filter(|one| (one.0, one.1) == (row, setup)).map(|one| one.3.clone()).collect()
     };
     let row = |(row, scenario)| {
-        let figures = Setup::SIMULATED.map(|setup| (setup, Figures::merge(&of(row, setup)))).to_vec();
+        let figures = arguments.setups().map(|setup| (setup, Figures::merge(&of(row, setup)))).collect();
         Row { scenario, figures }
     };
     scenarios.into_iter().enumerate().map(row).collect()

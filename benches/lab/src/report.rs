@@ -9,13 +9,14 @@ use crate::law::{Row, Violation, violations};
 use crate::setups::Setup;
 
 /// The headings of the matrix. Shares are percentages of the requests; times are seconds.
-const HEADINGS: [&str; 19] = [
+const HEADINGS: [&str; 20] = [
     "scenario",
     "bare",
     "naive",
     "peer",
     "ours",
     "hyper",
+    "variant",
     "false",
     "load",
     "naive load",
@@ -31,7 +32,7 @@ const HEADINGS: [&str; 19] = [
     "law",
 ];
 
-fn cells(row: &Row) -> [String; 19] {
+fn cells(row: &Row) -> [String; 20] {
     let of = |setup, show: fn(&Figures) -> String| row.of(setup).map_or_else(String::new, show);
     let ours = |show: fn(&Figures) -> String| of(Setup::Ours, show);
     let well = |figures: &Figures| format!("{:.1}", 100.0 * figures.well_ratio());
@@ -48,6 +49,7 @@ fn cells(row: &Row) -> [String; 19] {
         of(Setup::Peer, well),
         ours(well),
         of(Setup::OursOverHyper, well),
+        row.figures.iter().find(|(setup, _)| setup.is_other()).map_or_else(String::new, |(_, figures)| well(figures)),
         ours(|f| format!("{:.1}", 100.0 * f.falsely / f.requests.max(1.0))),
         ours(load),
         of(Setup::Naive, load),
@@ -72,7 +74,7 @@ fn lines(rows: &[Row]) -> Vec<Vec<String>> {
     let is_used = |column: usize| cells.iter().any(|line| !line[column].is_empty());
     let used: Vec<_> = (0..HEADINGS.len()).filter(|&column| is_used(column)).collect();
     let headings = HEADINGS.map(str::to_owned);
-    let line = |line: &[String; 19]| used.iter().map(|&column| line[column].clone()).collect();
+    let line = |line: &[String; 20]| used.iter().map(|&column| line[column].clone()).collect();
     std::iter::once(&headings).chain(&cells).map(line).collect()
 }
 

@@ -15,6 +15,7 @@ use tower::{Layer as _, Service, ServiceExt as _};
 use crate::ours::{stack, told};
 use crate::peer::peer;
 use crate::upstream::{Body, Failed, Fault, Faults, Order, Upstream};
+use crate::variants::Variant;
 
 /// A client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub(crate) enum Setup {
     Ours,
     /// The same around hyper's client. Only where sockets are real.
     OursOverHyper,
+    /// Another stack, to be shown beside ours. Only on simulated time.
+    Other(Variant),
 }
 
 /// Why a client got no response.
@@ -73,6 +76,11 @@ impl Setup {
         matches!(self, Self::Ours | Self::OursOverHyper)
     }
 
+    /// Whether it is shown, and no more.
+    pub(crate) const fn is_other(self) -> bool {
+        matches!(self, Self::Other(_))
+    }
+
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Bare => "bare",
@@ -80,6 +88,7 @@ impl Setup {
             Self::Peer => "tower-resilience",
             Self::Ours => "windbreak",
             Self::OursOverHyper => "windbreak, hyper",
+            Self::Other(variant) => variant.name(),
         }
     }
 
@@ -98,6 +107,7 @@ impl Setup {
                     .and_then(|response| ready(if has_failed(&response) { Err(Told::Failed) } else { Ok(response) }));
                 peer(judged).expect("its numbers are valid")
             }
+            Self::Other(variant) => variant.client(upstream, seed).expect("its numbers are valid"),
             Self::Ours | Self::OursOverHyper => {
                 let ours = stack(seed).expect("its numbers are valid").layer(upstream);
                 // The bodies are empty.

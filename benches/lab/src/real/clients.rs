@@ -133,6 +133,7 @@ pub(super) fn client(setup: Setup, protocol: Protocol, ledger: &Arc<Ledger>, see
             })
             .boxed_clone()
         }
+        Setup::Other(_) => return Err("variants are played on simulated time only".into()),
         Setup::OursOverHyper => {
             let stack = stack(seed)?.layer(hyper_client(protocol, ledger));
             service_fn(move |request: Request<Bytes>| {
