@@ -33,3 +33,4 @@ mod stack;
 mod throttle;
 mod timeout;
 mod verify;
+mod verify_property;
