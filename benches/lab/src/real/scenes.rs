@@ -125,7 +125,7 @@ fn of_nginx() -> Vec<Scene> {
         Scene { load: loops(20), ..many },
         Scene { load: loops(8), family: Family::Shown, ..few },
         // Each burst comes when the connections of the one before have just been idle for a second.
-        Scene { load: Load::Bursts { rate: 34, of: 35 }, ..race },
+        Scene { load: Load::Bursts { rate: 49, of: 50 }, ..race },
         Scene::new("nginx-reload", reload(false)),
         Scene::new("nginx-http2-reload", reload(true)),
     ]
