@@ -146,6 +146,11 @@
 //! | keep-alive probes of TCP | notice a host that is gone without a word | `tcp_keepalive` | `HttpConnector::set_keepalive` |
 //! | keep-alive pings of HTTP/2 | one connection carries all requests, so a dead one fails all of them until it is noticed | `http2_keep_alive_interval`, `http2_keep_alive_timeout`, `http2_keep_alive_while_idle` | the same, and a `timer` |
 //!
+//! Keep the interval and the timeout of the pings together below the attempt timeout, so that a further attempt, or the next
+//! probe of a circuit, does not meet the same dead connection. Where one falls silent every 3.5 s, 96 % of the requests
+//! get a good response with pings every second, and 49 % without pings: all those before the first silence
+//! (`docs/lab-sockets.md`).
+//!
 //! Neither client can cap the number of connections, nor bound the wait for one. A bulkhead does both: with HTTP/1 a
 //! request in flight is a connection, so [`BulkheadLayer::new(64)`](crate::BulkheadLayer::new) opens at most 64, and
 //! [`max_wait`](crate::BulkheadLayer::max_wait) is the wait for one. (Until the body ends the connection is in use, so
@@ -163,6 +168,10 @@
 //! let client = Client::builder(TokioExecutor::new())
 //!     .pool_idle_timeout(Duration::from_secs(30))
 //!     .pool_timer(TokioTimer::new())
+//!     .timer(TokioTimer::new()) // for the pings
+//!     .http2_keep_alive_interval(Duration::from_secs(5))
+//!     .http2_keep_alive_timeout(Duration::from_secs(2))
+//!     .http2_keep_alive_while_idle(true)
 //!     .build::<_, String>(connector);
 //! # let _ = client;
 //! ```
@@ -175,6 +184,9 @@
 //!     .connect_timeout(Duration::from_millis(500))
 //!     .pool_idle_timeout(Duration::from_secs(30))
 //!     .tcp_keepalive(Duration::from_secs(60))
+//!     .http2_keep_alive_interval(Duration::from_secs(5)) // with reqwest's feature `http2`
+//!     .http2_keep_alive_timeout(Duration::from_secs(2))
+//!     .http2_keep_alive_while_idle(true)
 //!     .retry(reqwest::retry::never()) // the retries are ours
 //!     .redirect(reqwest::redirect::Policy::none()) // and say so to the layers: `Http::builder().without_redirects()`
 //!     .build()?;

@@ -27,6 +27,17 @@
 //! - a shorter attempt timeout notices a hang sooner, and cuts off what is slow but fine;
 //! - a smaller bulkhead bounds memory and connections more tightly, and makes bursts wait.
 //!
+//! Other parts were simulated in the same scenarios:
+//!
+//! - a circuit that opens when half of 20 attempts have failed, as circuits usually do: in 30 scenarios fewer good responses
+//!   than a bare client gets;
+//! - a [throttle](crate::throttle) in place of the circuit: it lets a tenth of the requests through an outage, and still
+//!   rejects after it. At 10 requests a second, with an outage of 6 s in 49 s, 75 % get a good response, and 87 % with
+//!   the circuit;
+//! - a bulkhead whose limit [adapts](crate::bulkhead#a-limit-that-adapts): better where an upstream sheds load (at twice
+//!   its capacity 87 % get a good response, and 50 % without), and worse where a limit that starts at 20 is too low for
+//!   what is slow but fine (19 % of 100 requests a second that take 2.2 s each). Use it where you know where to start.
+//!
 //! Mistakes that no compiler finds: a breaker without a timeout inside does not see an upstream that hangs; a breaker
 //! outside the retries sees requests, not attempts; a timeout only outside the retries leaves no time for a second attempt.
 //! `Stack` puts them in the order that works.

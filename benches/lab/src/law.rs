@@ -48,6 +48,8 @@ impl Row {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Violation {
     pub(crate) scenario: String,
+    /// Whose it is.
+    pub(crate) setup: &'static str,
     /// The name of the clause.
     pub(crate) clause: &'static str,
     pub(crate) sentence: String,
@@ -55,7 +57,7 @@ pub(crate) struct Violation {
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} ({})", self.scenario, self.sentence, self.clause)
+        write!(f, "{}: {}: {} ({})", self.scenario, self.setup, self.sentence, self.clause)
     }
 }
 
@@ -75,13 +77,22 @@ const CLAUSES: [Clause; 11] = [
     ("outage: in flight", in_flight),
 ];
 
-/// Every violation of a row.
+/// Every violation of a row, by every stack of ours.
 pub(crate) fn violations(row: &Row) -> Vec<Violation> {
-    let Some(ours) = row.of(Setup::Ours) else { return Vec::new() };
-    let found = |&(clause, find): &Clause| {
-        find(row, ours).map(|sentence| Violation { scenario: row.scenario.title(), clause, sentence })
-    };
-    CLAUSES.iter().filter_map(found).collect()
+    violations_by(row, Setup::is_ours)
+}
+
+/// Every violation of a row, by some of the clients.
+pub(crate) fn violations_by(row: &Row, is_meant: fn(Setup) -> bool) -> Vec<Violation> {
+    let mut all = Vec::new();
+    for (setup, ours) in row.figures.iter().filter(|(setup, _)| is_meant(*setup)) {
+        let found = |&(clause, find): &Clause| {
+            let sentence = find(row, ours)?;
+            Some(Violation { scenario: row.scenario.title(), setup: setup.name(), clause, sentence })
+        };
+        all.extend(CLAUSES.iter().filter_map(found));
+    }
+    all
 }
 
 fn is_partial(row: &Row) -> bool {

@@ -14,6 +14,7 @@ mod figures;
 mod law;
 mod load;
 mod ours;
+mod peer;
 mod picture;
 mod real;
 mod report;
@@ -21,6 +22,7 @@ mod run;
 mod scenario;
 mod setups;
 mod upstream;
+mod variants;
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -34,10 +36,11 @@ use clap::Parser;
 use tokio::time::Instant;
 
 use figures::Figures;
-use law::{Row, violations};
+use law::{Row, Violation, violations, violations_by};
 use scenario::Scenario;
 use setups::Setup;
 use upstream::Faults;
+use variants::Variant;
 
 /// Plays every scenario with every client, and holds the law.
 #[derive(Debug, Parser)]
@@ -46,13 +49,13 @@ struct Arguments {
     #[arg(long)]
     scenario: Vec<String>,
     /// How often each is played, each time with other requests. What has thousands of requests is played a quarter as
-    /// often.
+    /// often, and tower-resilience plays an eighth as often as the others.
     #[arg(long, default_value_t = 20)]
     seeds: u32,
     /// How many threads play.
     #[arg(long, default_value_t = 2)]
     threads: usize,
-    /// Writes all figures there.
+    /// Writes all figures there, as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
     /// Writes the matrix there, as a page.
@@ -61,6 +64,9 @@ struct Arguments {
     /// Plays over sockets, in real time, instead.
     #[arg(long)]
     real: bool,
+    /// Plays another stack too, on simulated time. The exit code does not depend on it.
+    #[arg(long, conflicts_with = "real")]
+    variant: Option<Variant>,
     /// Draws each scenario there.
     #[arg(long)]
     pictures: Option<PathBuf>,
@@ -70,63 +76,96 @@ type Failure = Box<dyn Error + Send + Sync>;
 
 fn main() -> Result<ExitCode, Failure> {
     let arguments = Arguments::parse();
-    if arguments.real {
-        let start = Instant::now();
-        let rows = tokio::runtime::Runtime::new()?.block_on(real::play())?;
-        print!("{}\n{}", report::table(&rows), report::details(&rows));
-        return Ok(judge(&rows, 1, start.elapsed().as_secs_f64()));
-    }
-    let faults = tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(Faults::provoke())?;
-    let chosen = |s: &Scenario| arguments.scenario.is_empty() || arguments.scenario.iter().any(|name| s.is_named(name));
-    let scenarios: Vec<_> = scenario::all().into_iter().filter(chosen).collect();
-    if scenarios.is_empty() {
-        return Err(format!("no scenario is named {:?}", arguments.scenario).into());
-    }
-
     let start = Instant::now();
-    let rows = play(scenarios, &arguments, &faults);
+    let (rows, seeds) =
+        if arguments.real { (over_sockets(&arguments)?, 1) } else { (simulated(&arguments)?, arguments.seeds) };
     let took = start.elapsed();
 
     print!("{}", report::table(&rows));
-    if !arguments.scenario.is_empty() {
+    if arguments.real || !arguments.scenario.is_empty() {
         print!("\n{}", report::details(&rows));
     }
     if let Some(path) = &arguments.json {
-        std::fs::write(path, format!("{:#}\n", report::json(&rows, arguments.seeds)))?;
+        std::fs::write(path, format!("{:#}\n", report::json(&rows, seeds)))?;
     }
     if let Some(path) = &arguments.markdown {
-        std::fs::write(path, report::markdown(&rows, arguments.seeds))?;
+        let page = if arguments.real { report::real_page(&rows) } else { report::page(&rows, seeds) };
+        std::fs::write(path, page)?;
     }
+    Ok(judge(&rows, seeds, took.as_secs_f64()))
+}
+
+impl Arguments {
+    fn has_chosen(&self, scenario: &Scenario) -> bool {
+        self.scenario.is_empty() || self.scenario.iter().any(|name| scenario.is_named(name))
+    }
+
+    /// Those that play on simulated time.
+    fn setups(&self) -> impl Iterator<Item = Setup> + use<> {
+        Setup::SIMULATED.into_iter().chain(self.variant.map(Setup::Other))
+    }
+
+    fn no_such_scenario(&self) -> Failure {
+        format!("no scenario is named {:?}", self.scenario).into()
+    }
+}
+
+fn simulated(arguments: &Arguments) -> Result<Vec<Row>, Failure> {
+    let faults = tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(Faults::provoke())?;
+    let scenarios: Vec<_> = scenario::all().into_iter().filter(|scenario| arguments.has_chosen(scenario)).collect();
+    if scenarios.is_empty() {
+        return Err(arguments.no_such_scenario());
+    }
+    let rows = play(scenarios, arguments, &faults);
     if let Some(folder) = &arguments.pictures {
         for row in &rows {
             let first = |setup: Setup| (setup, run::run(&row.scenario, setup, 0, &faults));
-            picture::draw(folder, &row.scenario, &Setup::SIMULATED.map(first)).map_err(|error| error.to_string())?;
+            picture::draw(folder, &row.scenario, &arguments.setups().map(first).collect::<Vec<_>>())
+                .map_err(|error| error.to_string())?;
         }
     }
-    Ok(judge(&rows, arguments.seeds, took.as_secs_f64()))
+    Ok(rows)
+}
+
+fn over_sockets(arguments: &Arguments) -> Result<Vec<Row>, Failure> {
+    let rows = real::rows(|scenario| arguments.has_chosen(scenario), arguments.pictures.as_deref())?;
+    if rows.is_empty() { Err(arguments.no_such_scenario()) } else { Ok(rows) }
 }
 
 /// Says which clauses are broken, and where.
 fn judge(rows: &[Row], seeds: u32, seconds: f64) -> ExitCode {
     let broken: Vec<_> = rows.iter().flat_map(violations).collect();
-    let mut clauses = BTreeMap::<_, u32>::new();
     if !broken.is_empty() {
         println!();
     }
     for violation in &broken {
         println!("{violation}");
-        *clauses.entry(violation.clause).or_default() += 1;
     }
     println!("\n{} scenarios, {seeds} seeds, {seconds:.1} s: {} violations", rows.len(), broken.len());
-    for (clause, times) in clauses {
-        println!("  {clause}: {times}");
+    count_clauses(&broken);
+    if let Some((variant, _)) = rows.iter().flat_map(|row| &row.figures).find(|(setup, _)| setup.is_other()) {
+        let broken: Vec<_> = rows.iter().flat_map(|row| violations_by(row, Setup::is_other)).collect();
+        println!("the variant ({}): {} violations", variant.name(), broken.len());
+        count_clauses(&broken);
     }
     if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// How often a scenario is played. One run of many requests says as much as several of few, and takes as long.
-fn times(scenario: &Scenario, seeds: u32) -> u32 {
-    if scenario.requests() < MANY_REQUESTS { seeds } else { seeds.div_ceil(4) }
+fn count_clauses(broken: &[Violation]) {
+    let mut clauses = BTreeMap::<_, u32>::new();
+    for violation in broken {
+        *clauses.entry(violation.clause).or_default() += 1;
+    }
+    for (clause, times) in clauses {
+        println!("  {clause}: {times}");
+    }
+}
+
+/// How often a client plays a scenario. One run of many requests says as much as several of few, and takes as long; and the
+/// law does not look at what the peer does.
+fn times(scenario: &Scenario, setup: Setup, seeds: u32) -> u32 {
+    let times = if scenario.requests() < MANY_REQUESTS { seeds } else { seeds.div_ceil(4) };
+    if setup == Setup::Peer { times.div_ceil(8) } else { times }
 }
 
 /// Of so many requests a share is known to within a percent or so.
@@ -135,8 +174,10 @@ const MANY_REQUESTS: f64 = 5_000.0;
 /// Plays each scenario with each client and each seed.
 fn play(scenarios: Vec<Scenario>, arguments: &Arguments, faults: &Faults) -> Vec<Row> {
     let mut jobs: Vec<_> = (0..scenarios.len())
-        .flat_map(|row| Setup::SIMULATED.map(|setup| (row, setup)))
-        .flat_map(|(row, setup)| (0..times(&scenarios[row], arguments.seeds)).map(move |seed| (row, setup, seed)))
+        .flat_map(|row| arguments.setups().map(move |setup| (row, setup)))
+        .flat_map(|(row, setup)| {
+            (0..times(&scenarios[row], setup, arguments.seeds)).map(move |seed| (row, setup, seed))
+        })
         .collect();
     // The longest first, so that no thread is left with one at the end.
     jobs.sort_by(|a, b| scenarios[b.0].requests().total_cmp(&scenarios[a.0].requests()));
@@ -160,7 +201,7 @@ fn play(scenarios: Vec<Scenario>, arguments: &Arguments, faults: &Faults) -> Vec
         played.iter().filter(|one| (one.0, one.1) == (row, setup)).map(|one| one.3.clone()).collect()
     };
     let row = |(row, scenario)| {
-        let figures = Setup::SIMULATED.map(|setup| (setup, Figures::merge(&of(row, setup)))).to_vec();
+        let figures = arguments.setups().map(|setup| (setup, Figures::merge(&of(row, setup)))).collect();
         Row { scenario, figures }
     };
     scenarios.into_iter().enumerate().map(row).collect()

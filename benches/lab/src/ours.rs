@@ -13,11 +13,11 @@ pub(crate) fn stack(seed: u64) -> Result<HttpStack, InvalidConfig> {
 /// What an error of the stack tells its caller.
 #[allow(clippy::needless_pass_by_value, reason = "for `map_err`")]
 pub(crate) fn told<E>(error: Error<E>) -> Told {
-    use Rejection::{BulkheadFull, BulkheadTimeout, CircuitOpen, RateLimited, Timeout};
+    use Rejection::{BulkheadFull, BulkheadTimeout, CircuitOpen, RateLimited, Throttled, Timeout};
 
     match error.rejection() {
         Some(Timeout { .. }) => Told::TimedOut,
-        Some(CircuitOpen { .. }) => Told::Shut,
+        Some(CircuitOpen { .. } | Throttled { .. }) => Told::Shut,
         Some(BulkheadFull { .. } | BulkheadTimeout { .. } | RateLimited { .. }) => Told::Full,
         // It was sent, and failed.
         _ => Told::Failed,

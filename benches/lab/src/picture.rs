@@ -27,6 +27,8 @@ const fn color(setup: Setup) -> RGBColor {
         Setup::Naive => RGBColor(120, 120, 120),
         Setup::Peer => RGBColor(204, 121, 167),
         Setup::Ours => RGBColor(0, 114, 178),
+        Setup::Other(_) => RGBColor(0, 158, 115),
+        Setup::OursOverHyper => RGBColor(86, 180, 233),
     }
 }
 

@@ -9,12 +9,30 @@ use crate::law::{Row, Violation, violations};
 use crate::setups::Setup;
 
 /// The headings of the matrix. Shares are percentages of the requests; times are seconds.
-const HEADINGS: [&str; 15] = [
-    "scenario", "bare", "naive", "ours", "false", "load", "naive's", "2x", "naive's", "p50", "p99", "notice", "healed",
-    "busy", "law",
+const HEADINGS: [&str; 20] = [
+    "scenario",
+    "bare",
+    "naive",
+    "peer",
+    "ours",
+    "hyper",
+    "variant",
+    "false",
+    "load",
+    "naive load",
+    "peer load",
+    "2x",
+    "naive 2x",
+    "peer 2x",
+    "p50",
+    "p99",
+    "notice",
+    "healed",
+    "busy",
+    "law",
 ];
 
-fn cells(row: &Row) -> [String; 15] {
+fn cells(row: &Row) -> [String; 20] {
     let of = |setup, show: fn(&Figures) -> String| row.of(setup).map_or_else(String::new, show);
     let ours = |show: fn(&Figures) -> String| of(Setup::Ours, show);
     let well = |figures: &Figures| format!("{:.1}", 100.0 * figures.well_ratio());
@@ -28,12 +46,17 @@ fn cells(row: &Row) -> [String; 15] {
         row.scenario.title(),
         of(Setup::Bare, well),
         of(Setup::Naive, well),
+        of(Setup::Peer, well),
         ours(well),
+        of(Setup::OursOverHyper, well),
+        row.figures.iter().find(|(setup, _)| setup.is_other()).map_or_else(String::new, |(_, figures)| well(figures)),
         ours(|f| format!("{:.1}", 100.0 * f.falsely / f.requests.max(1.0))),
         ours(load),
         of(Setup::Naive, load),
+        of(Setup::Peer, load),
         ours(twice),
         of(Setup::Naive, twice),
+        of(Setup::Peer, twice),
         ours(|f| format!("{:.2}", f.p50)),
         ours(|f| format!("{:.2}", f.p99)),
         ours(|f| {
@@ -45,10 +68,20 @@ fn cells(row: &Row) -> [String; 15] {
     ]
 }
 
+/// The matrix, with its headings, without the columns in which there is nothing.
+fn lines(rows: &[Row]) -> Vec<Vec<String>> {
+    let cells: Vec<_> = rows.iter().map(cells).collect();
+    let is_used = |column: usize| cells.iter().any(|line| !line[column].is_empty());
+    let used: Vec<_> = (0..HEADINGS.len()).filter(|&column| is_used(column)).collect();
+    let headings = HEADINGS.map(str::to_owned);
+    let line = |line: &[String; 20]| used.iter().map(|&column| line[column].clone()).collect();
+    std::iter::once(&headings).chain(&cells).map(line).collect()
+}
+
 /// The matrix, one line a scenario, for a terminal.
 pub(crate) fn table(rows: &[Row]) -> String {
-    let lines: Vec<_> = std::iter::once(HEADINGS.map(str::to_owned)).chain(rows.iter().map(cells)).collect();
-    let widths: Vec<_> = (0..HEADINGS.len())
+    let lines = lines(rows);
+    let widths: Vec<_> = (0..lines[0].len())
         .map(|column| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0))
         .collect();
     let mut text = String::new();
@@ -106,23 +139,54 @@ pub(crate) fn details(rows: &[Row]) -> String {
 }
 
 /// The matrix as a page.
-pub(crate) fn markdown(rows: &[Row], seeds: u32) -> String {
-    let mut text = format!(
+pub(crate) fn page(rows: &[Row], seeds: u32) -> String {
+    format!(
         "# The lab\n\n`cargo run --release -p lab -- --seeds {seeds} --markdown docs/lab.md` wrote this page. Each scenario was \
-         played {seeds} times on simulated time, with the same requests for each client.\n\n\
-         - **bare**, **naive**, **ours**: the share of requests that were answered well, in percent, by the client alone, by a \
-         naive retry, and by windbreak's stack with no number of it changed.\n\
-         - **false**: requests that the stack rejected although the upstream would have answered them well, in percent.\n\
-         - **load**: attempts at the upstream for each request, by the stack and by the naive retry.\n\
-         - **2x**: requests without an idempotency key that took effect more than once in a run, by the stack and by the naive \
-         retry.\n\
-         - **p50**, **p99**: seconds to a good response. **notice**: seconds from the beginning of an outage to the first \
-         rejection. **healed**: seconds from its end to the last request that failed, in the worst run.\n\
-         - **busy**: the most attempts in flight. **law**: how many clauses are broken.\n\n"
-    );
-    let _ = writeln!(text, "| {} |\n|---|{}", HEADINGS.join(" | "), "--:|".repeat(HEADINGS.len() - 1));
-    for row in rows {
-        let _ = writeln!(text, "| {} |", cells(row).join(" | "));
+         played {seeds} times on simulated time, with the same requests for each client; what has thousands of requests a \
+         quarter as often, and tower-resilience an eighth. What sockets do stands in [another page](lab-sockets.md).\n\n\
+         The breaker of tower-resilience reads the clock of the system, which stands still beside a simulated one. So its wait \
+         is set to zero, and a gate in front of it rejects in its place until the wait is over on the lab's clock; all else \
+         that it does goes by counts. It judges no requests: whatever fails is sent again.\n\n\
+         `--variant` plays another stack too: without the circuit or retries, with a circuit that opens at half, a throttle, or \
+         a bulkhead that adapts. `--pictures` draws each scenario, and `--json` writes every figure of every client.\n\n\
+         {LEGEND}\n{}",
+        matrix(rows)
+    )
+}
+
+/// The matrix of what was played over sockets, as a page.
+pub(crate) fn real_page(rows: &[Row]) -> String {
+    format!(
+        "# The lab, over sockets\n\n`cargo run --release -p lab -- --real --markdown docs/lab-sockets.md` wrote this page. Each \
+         scenario was played once in real time, on loopback, so its figures depend a little on the machine. Those named \
+         `real` are servers of the lab's own; the others are Debian's nginx and haproxy in front of one. What is simulated \
+         stands in [another page](lab.md). Pings of HTTP/2 come every second, but for the scenario without them.\n\n\
+         Two scenarios are shown, and not under the law: HTTP/2 without pings, and a closed loop of 8 clients on 4 places. \
+         There the bare client comes back at once until a place is free, while retries pause and leave places empty: the \
+         stack gets a larger share of its requests, but about 0.9 times as many good responses within the same time. With \
+         20 clients on 10 places it gets as many.\n\n{LEGEND}- **hyper**: the share that windbreak's stack gets around \
+         hyper's client; in **ours** it is around reqwest.\n\n{}",
+        matrix(rows)
+    )
+}
+
+/// What the columns are.
+const LEGEND: &str = "- **bare**, **naive**, **peer**, **ours**: the share of requests that got a good response, in percent, by \
+    the client alone, by a naive retry, by tower-resilience's layers, and by windbreak's stack with no number of it changed.\n\
+    - **false**: requests that the stack rejected although the upstream would have given a good response, in percent.\n\
+    - **load**: attempts at the upstream for each request, by the stack, by the naive retry and by tower-resilience.\n\
+    - **2x**: requests without an idempotency key that took effect more than once in a run, by each of them.\n\
+    - **p50**, **p99**: seconds to a good response. **notice**: seconds from the beginning of an outage to the first \
+    rejection. **healed**: seconds from its end to the last request that failed, in the worst run.\n\
+    - **busy**: the most attempts in flight. **law**: how many clauses are broken.\n";
+
+fn matrix(rows: &[Row]) -> String {
+    let mut text = String::new();
+    for (at, line) in lines(rows).iter().enumerate() {
+        let _ = writeln!(text, "| {} |", line.join(" | "));
+        if at == 0 {
+            let _ = writeln!(text, "|---|{}", "--:|".repeat(line.len() - 1));
+        }
     }
     text
 }
@@ -139,8 +203,8 @@ pub(crate) fn json(rows: &[Row], seeds: u32) -> Value {
                 "rate": row.scenario.rate,
                 "family": format!("{:?}", row.scenario.family).to_lowercase(),
                 "clients": clients,
-                "violations": violations(row).iter().map(|Violation { clause, sentence, .. }| {
-                    json!({ "clause": clause, "sentence": sentence })
+                "violations": violations(row).iter().map(|Violation { setup, clause, sentence, .. }| {
+                    json!({ "client": setup, "clause": clause, "sentence": sentence })
                 }).collect::<Vec<_>>(),
             })
         })

@@ -61,17 +61,34 @@ pub(crate) struct Record {
     pub(crate) counts: Counts,
 }
 
-/// Of ten requests one is a `POST`, one a `POST` with a key, and the rest are `GET`s. Not the last digit decides it: that
-/// is the shard.
-fn request(id: u64) -> Request<Order> {
-    let mut request = Request::new(Order(id));
-    match (id / 10 + id) % 10 {
-        3 => *request.method_mut() = Method::POST,
-        6 => {
-            *request.method_mut() = Method::POST;
-            request.headers_mut().insert("idempotency-key", id.into());
+/// What a request is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sort {
+    Get,
+    Post,
+    /// With an idempotency key.
+    KeyedPost,
+}
+
+impl Sort {
+    /// Of ten requests one is a `POST`, one a `POST` with a key, and the rest are `GET`s. Not the last digit decides it:
+    /// that is the shard.
+    pub(crate) const fn of(id: u64) -> Self {
+        match (id / 10 + id) % 10 {
+            3 => Self::Post,
+            6 => Self::KeyedPost,
+            _ => Self::Get,
         }
-        _ => {}
+    }
+}
+
+fn request(id: u64, sort: Sort) -> Request<Order> {
+    let mut request = Request::new(Order(id));
+    if sort != Sort::Get {
+        *request.method_mut() = Method::POST;
+    }
+    if sort == Sort::KeyedPost {
+        request.headers_mut().insert("idempotency-key", id.into());
     }
     request
 }
@@ -85,10 +102,9 @@ struct Caller {
 
 impl Caller {
     async fn ask(self, id: u64) {
-        let request = request(id);
-        let repeatable = *request.method() != Method::POST || request.headers().contains_key("idempotency-key");
+        let sort = Sort::of(id);
         let sent = self.upstream.now();
-        let end = match self.client.oneshot(request).await {
+        let end = match self.client.oneshot(request(id, sort)).await {
             Ok(response) if response.status().is_success() => End::Well,
             Ok(_) | Err(Told::Failed) => End::Failed,
             Err(Told::TimedOut) => End::TimedOut,
@@ -96,7 +112,7 @@ impl Caller {
                 End::Rejected(Rejected { would_answer: self.upstream.would_answer(id), shut: told == Told::Shut })
             }
         };
-        let exchange = Exchange { sent, ended: self.upstream.now(), end, repeatable };
+        let exchange = Exchange { sent, ended: self.upstream.now(), end, repeatable: sort != Sort::Post };
         self.exchanges.lock().unwrap_or_else(PoisonError::into_inner).push(exchange);
     }
 }

@@ -75,6 +75,11 @@ impl Scenario {
         Self { rate: None, load, length, ..Self::new(name, 1, family, || USUAL) }
     }
 
+    /// With an outage, under `rate` requests a second.
+    pub(crate) fn down(self, rate: u32, from: Duration, length: Duration) -> Self {
+        Self { rate: Some(rate), outage: Some((from, length)), ..self }
+    }
+
     fn in_bursts(self, of: u32, bursts: u32) -> Self {
         let rate = self.rate.unwrap_or(1);
         let length = Duration::from_secs_f64(f64::from(of * bursts) / f64::from(rate) * 1.001);

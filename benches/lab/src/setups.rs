@@ -1,9 +1,8 @@
-//! The clients that are compared on simulated time. All call the same upstream, and get the same requests at the same times.
-//!
-//! tower-resilience is not among them: its circuit breaker reads the system's clock, which stands still beside the one
-//! that the lab moves, so that once open it would stay open. It is where sockets are real.
+//! The clients that are compared, and what they are on simulated time. All call the same upstream, and get the same requests
+//! at the same times.
 
 use std::fmt;
+use std::future::ready;
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -14,7 +13,9 @@ use tower::util::BoxCloneService;
 use tower::{Layer as _, Service, ServiceExt as _};
 
 use crate::ours::{stack, told};
+use crate::peer::peer;
 use crate::upstream::{Body, Failed, Fault, Faults, Order, Upstream};
+use crate::variants::Variant;
 
 /// A client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,10 +24,14 @@ pub(crate) enum Setup {
     Bare,
     /// Every failure, whatever it is, is tried again twice, 100 and 200 ms later (with jitter), 3 s each time.
     Naive,
-    /// tower-resilience's layers, with the numbers of ours where it has them. Only where sockets are real.
+    /// tower-resilience's layers.
     Peer,
-    /// windbreak's stack, with no number of it changed.
+    /// windbreak's stack, with no number of it changed; around reqwest, where sockets are real.
     Ours,
+    /// The same around hyper's client. Only where sockets are real.
+    OursOverHyper,
+    /// Another stack, to be shown beside ours. Only on simulated time.
+    Other(Variant),
 }
 
 /// Why a client got no response.
@@ -63,9 +68,18 @@ pub(crate) const NAIVE_RETRIES: u32 = 2;
 pub(crate) const NAIVE_PAUSE: Duration = Duration::from_millis(100);
 
 impl Setup {
-    /// Those that can live on simulated time.
-    pub(crate) const SIMULATED: [Self; 3] = [Self::Bare, Self::Naive, Self::Ours];
-    pub(crate) const REAL: [Self; 4] = [Self::Bare, Self::Naive, Self::Peer, Self::Ours];
+    pub(crate) const SIMULATED: [Self; 4] = [Self::Bare, Self::Naive, Self::Peer, Self::Ours];
+    pub(crate) const REAL: [Self; 5] = [Self::Bare, Self::Naive, Self::Peer, Self::Ours, Self::OursOverHyper];
+
+    /// Whether the law holds for it.
+    pub(crate) const fn is_ours(self) -> bool {
+        matches!(self, Self::Ours | Self::OursOverHyper)
+    }
+
+    /// Whether it is shown, and no more.
+    pub(crate) const fn is_other(self) -> bool {
+        matches!(self, Self::Other(_))
+    }
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -73,6 +87,8 @@ impl Setup {
             Self::Naive => "naive",
             Self::Peer => "tower-resilience",
             Self::Ours => "windbreak",
+            Self::OursOverHyper => "windbreak, hyper",
+            Self::Other(variant) => variant.name(),
         }
     }
 
@@ -80,13 +96,19 @@ impl Setup {
     ///
     /// # Panics
     ///
-    /// If the numbers of the stack are not valid, or if it cannot live on simulated time.
+    /// If the numbers of the stack are not valid.
     pub(crate) fn client(self, upstream: Upstream, faults: &Faults, seed: u64) -> Client {
         match self {
             Self::Bare => bare(upstream, faults.clone(), BARE_TIMEOUT).map_err(|_| Told::Failed).boxed_clone(),
             Self::Naive => naive(bare(upstream, faults.clone(), NAIVE_TIMEOUT), seed).boxed_clone(),
-            Self::Peer => unreachable!("it is not one of those that can live on simulated time"),
-            Self::Ours => {
+            Self::Peer => {
+                let client = upstream.map_err(|_| Told::Failed);
+                let judged = client
+                    .and_then(|response| ready(if has_failed(&response) { Err(Told::Failed) } else { Ok(response) }));
+                peer(judged).expect("its numbers are valid")
+            }
+            Self::Other(variant) => variant.client(upstream, seed).expect("its numbers are valid"),
+            Self::Ours | Self::OursOverHyper => {
                 let ours = stack(seed).expect("its numbers are valid").layer(upstream);
                 // The bodies are empty.
                 ours.map_err(told).map_response(|response| response.map(|_| Body::new())).boxed_clone()

@@ -5,14 +5,16 @@
 //! shrinks by a tenth if the upstream asked for less or was late, or grows by one if it was reached and a larger one does no
 //! harm. Three things differ from Vector's form, because simulations with it went past the knee of a server that queues
 //! without end, slowly and without a bound: the mean and the deviation are those of the windows before, the deviation is
-//! that from one window to the next, and a limit does not grow while times grow with it.
+//! that from one window to the next, and a limit does not grow while times grow with it, but shrinks now and then, to see
+//! whether they shrink too. The limit is a fraction, of which the whole part is in force: a tenth less of 8 is more than a
+//! tenth less of 4, so that two clients come to share a small server fairly.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::config::Adapt;
-use super::latency::Latency;
+use super::latency::{Advice, Latency};
 use super::sample::Sample;
 
 /// A window lasts at least as long, so that a change can show its effect.
@@ -28,7 +30,8 @@ const LEAST_SAMPLES: u32 = 10;
 #[derive(Debug)]
 pub(super) struct Adapting {
     adapt: Adapt,
-    limit: usize,
+    /// Its whole part is in force.
+    limit: f64,
     latency: Latency,
     window: Window,
 }
@@ -67,42 +70,47 @@ pub(super) struct Change {
 impl Adapting {
     /// Starts with `limit`, or the bound that is nearest to it.
     pub(super) fn new(adapt: Adapt, limit: usize, now: Instant) -> Self {
-        let limit = limit.clamp(adapt.min, adapt.max);
+        let limit = float(limit.clamp(adapt.min, adapt.max));
         Self { adapt, limit, latency: Latency::default(), window: Window::new(now) }
     }
 
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 1 to 2^31")]
     pub(super) const fn limit(&self) -> usize {
-        self.limit
+        self.limit as usize
     }
 
     /// Records one sample. The limit changes only at the end of a window.
     pub(super) fn record(&mut self, sample: Sample, now: Instant) -> Option<Change> {
-        self.window.add(sample, self.limit);
+        self.window.add(sample, self.limit());
         if !self.window.has_ended(now) {
             return None;
         }
         let window = std::mem::replace(&mut self.window, Window::new(now));
-        let from = self.limit;
+        let from = self.limit();
         let reason = self.judge(&window)?;
         self.limit = match reason {
-            Reason::Reached => (from + 1).min(self.adapt.max),
-            // A tenth less, and at least one.
-            Reason::Pressure | Reason::Latency => (from - from.div_ceil(10)).max(self.adapt.min),
+            Reason::Reached => (self.limit + 1.0).min(float(self.adapt.max)),
+            Reason::Pressure | Reason::Latency => (self.limit - self.limit / 10.0).max(float(self.adapt.min)),
         };
-        (self.limit != from).then_some(Change { from, to: self.limit, reason })
+        let to = self.limit();
+        (to != from).then_some(Change { from, to, reason })
     }
 
     fn judge(&mut self, window: &Window) -> Option<Reason> {
         let time = window.mean_time();
+        let can_shrink = self.limit() > self.adapt.min;
         let reason = match time {
             _ if window.has_pressure => Some(Reason::Pressure),
             Some(time) if self.latency.is_late(time) => Some(Reason::Latency),
-            Some(time) => (self.latency.may_grow(time) && window.was_reached).then_some(Reason::Reached),
-            None => None,
+            Some(time) if window.was_reached => match self.latency.advise(time, can_shrink) {
+                Advice::Grow => Some(Reason::Reached),
+                Advice::Hold => None,
+                Advice::Shrink => Some(Reason::Latency),
+            },
+            _ => None,
         };
         if let Some(time) = time {
-            #[allow(clippy::cast_precision_loss, reason = "below 2^31")]
-            self.latency.learn(time, self.limit as f64, window.was_reached, self.limit > self.adapt.min);
+            self.latency.learn(time, float(self.limit()), window.was_reached, can_shrink);
         }
         reason
     }
@@ -133,6 +141,11 @@ impl Window {
         let is_enough = self.samples >= LEAST_SAMPLES && self.time > 0.0;
         is_enough.then(|| self.time / f64::from(self.successes))
     }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "at most 2^31")]
+const fn float(limit: usize) -> f64 {
+    limit as f64
 }
 
 #[cfg(test)]

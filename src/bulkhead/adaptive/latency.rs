@@ -30,9 +30,10 @@ const GROWING: f64 = 0.5;
 /// The least variance of the logarithm of the limit from which an exponent can be read: a deviation of 0.5 %.
 const LEAST_SPREAD: f64 = 2e-5;
 
-/// After this many windows in which the limit did not grow because of the exponent, it is forgotten: a limit that is held
-/// shows nothing new, and the upstream may have changed.
-const HELD: u32 = 20;
+/// After this many windows in which the limit did not grow because of the exponent, it shrinks: a limit that is held shows
+/// nothing new, and it is above the knee. More often, it falls below a knee that chance has shown; less often, the limit
+/// stays above one for longer.
+const HELD: u32 = 8;
 
 /// The moving mean of round-trip times, in seconds, and how it moves.
 #[derive(Debug, Default)]
@@ -45,6 +46,16 @@ pub(super) struct Latency {
     last: f64,
     excess: Option<Excess>,
     growth: Growth,
+}
+
+/// What times say of a limit that was reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Advice {
+    /// A larger one would do no harm, as far as the windows before tell.
+    Grow,
+    Hold,
+    /// Times have grown with it for a while.
+    Shrink,
 }
 
 /// Late windows in a row.
@@ -75,9 +86,17 @@ impl Latency {
         self.windows >= FIRST_WINDOWS && time > DEVIATIONS.mul_add(deviation, self.mean)
     }
 
-    /// Whether a larger limit would do no harm, as far as the windows before tell.
-    pub(super) fn may_grow(&mut self, time: f64) -> bool {
-        !self.growth.holds() && time <= SAME * self.mean
+    /// Of a window that is not late. `can_shrink` says whether a smaller limit is possible.
+    pub(super) fn advise(&mut self, time: f64, can_shrink: bool) -> Advice {
+        if self.windows == 0 {
+            Advice::Hold
+        } else if self.growth.holds() {
+            self.growth.endure(can_shrink)
+        } else if time <= SAME * self.mean {
+            Advice::Grow
+        } else {
+            Advice::Hold
+        }
     }
 
     /// Learns from a window in which `limit` was in force, and was reached or not. `can_shrink` says whether a smaller
@@ -146,15 +165,26 @@ impl Growth {
 
     /// Whether times grow with the limit.
     fn holds(&mut self) -> bool {
-        if self.spread < LEAST_SPREAD || self.covariance < GROWING * self.spread {
+        let holds = self.spread >= LEAST_SPREAD && self.covariance >= GROWING * self.spread;
+        if !holds {
             self.held = 0;
-            return false;
         }
+        holds
+    }
+
+    /// Another window in which they do. What they showed of a limit that cannot shrink is forgotten: the upstream may have
+    /// changed.
+    fn endure(&mut self, can_shrink: bool) -> Advice {
         self.held += 1;
-        if self.held >= HELD {
-            (self.spread, self.covariance, self.held) = (0.0, 0.0, 0);
+        if self.held < HELD {
+            return Advice::Hold;
         }
-        true
+        self.held = 0;
+        if can_shrink {
+            return Advice::Shrink;
+        }
+        (self.spread, self.covariance) = (0.0, 0.0);
+        Advice::Hold
     }
 }
 

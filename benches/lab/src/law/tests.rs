@@ -90,3 +90,13 @@ fn where_traffic_is_sparse_a_set_of_probes_for_each_wait_may_pass() {
     // 0.5 s, and 0.5625 s more: two waits.
     assert_eq!([0.4, 0.5, 1.0, 1.0625].map(waits_within), [0.0, 1.0, 1.0, 2.0]);
 }
+
+#[test]
+fn every_stack_of_ours_is_held_to_the_law() {
+    let scenario = scenario::all().into_iter().find(|s| s.family == Family::Partial).expect("there is one");
+    let figures = |well| Figures { requests: 100.0, well, ..Figures::default() };
+    let setups = [(Setup::Bare, 100.0), (Setup::Peer, 1.0), (Setup::Ours, 98.0), (Setup::OursOverHyper, 97.0)];
+    let row = Row { scenario, figures: setups.map(|(setup, well)| (setup, figures(well))).to_vec() };
+    let broken: Vec<_> = violations(&row).iter().map(|violation| (violation.setup, violation.clause)).collect();
+    assert_eq!(broken, [("windbreak, hyper", "no worse than bare")]);
+}

@@ -7,98 +7,150 @@ use http::Request;
 use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tower::ServiceExt as _;
 
 use super::clients::{Client, client};
-use super::server::{Conduct, Server};
-use crate::figures::Figures;
-use crate::law::Row;
+use super::ledger::Ledger;
+use super::program::find;
+use super::scenes::{Scene, all};
+use super::upstream::Upstream;
 use crate::load::Load;
-use crate::run::{End, Exchange, Record, Rejected};
-use crate::scenario::{Family, Scenario};
+use crate::run::{End, Exchange, Record, Rejected, Sort};
+use crate::scenario::Scenario;
 use crate::setups::{Setup, Told};
 
 type Failure = Box<dyn Error + Send + Sync>;
 
-const LENGTH: Duration = Duration::from_secs(8);
 /// When a caller gives up whatever its client does: later than all of them should.
 const PATIENCE: Duration = Duration::from_secs(12);
-/// What is uploaded where that is slow: at 4 Mbit/s it takes 6 s.
 const UPLOAD: usize = 3_000_000;
-const SLOWLY: usize = 500_000;
+/// So many scenarios are played at once: more would wait for the machine, and not for the upstream.
+const AT_ONCE: usize = 5;
+/// If this is set, it is an error that a program is not installed.
+const NOT_SKIPPED: &str = "LAB_MUST_NOT_SKIP";
 
-fn scenarios() -> Vec<(&'static str, Load, Conduct, Family)> {
-    let steady = Load::Poisson { rate: 50 };
-    let bursts = Load::Bursts { rate: 100, of: 50 };
-    vec![
-        ("real-healthy", steady, Conduct::Well, Family::Healthy),
-        ("real-resets-20%", steady, Conduct::Resets(0.2), Family::Partial),
-        ("real-keep-alive-burst", bursts, Conduct::Closes(Duration::from_millis(2400)), Family::Partial),
-        ("real-stalled-bodies-20%", steady, Conduct::Stalls(0.2), Family::Partial),
-        ("real-503-flood", steady, Conduct::Full(1), Family::Partial),
-        ("real-slow-uploads", Load::Constant { rate: 2 }, Conduct::ReadsSlowly(SLOWLY), Family::Healthy),
-    ]
+/// What was played.
+pub(super) struct Played {
+    pub(super) scenario: Scenario,
+    pub(super) records: Vec<(Setup, Record)>,
 }
 
-/// Plays all scenarios at once, with every client.
+/// Plays the scenarios that are chosen, with every client.
 ///
 /// # Errors
 ///
-/// If a server or a client cannot be made.
-pub(crate) async fn play() -> Result<Vec<Row>, Failure> {
-    let mut tasks = JoinSet::new();
-    for (at, (name, load, conduct, family)) in scenarios().into_iter().enumerate() {
-        for setup in Setup::REAL {
-            tasks.spawn(async move {
-                let record = record(setup, load, conduct).await?;
-                let scenario = Scenario::real(name, load, LENGTH, family);
-                let figures = Figures::of(&scenario, &record);
-                Ok::<_, Failure>((at, setup, scenario, figures))
-            });
-        }
+/// If a server or a client cannot be made, or if what may not be skipped would be.
+pub(super) async fn play(chosen: impl Fn(&Scenario) -> bool) -> Result<Vec<Played>, Failure> {
+    let scenes: Vec<_> = all().into_iter().filter(|scene| chosen(&scene.scenario())).collect();
+    let is_missing = |scene: &Scene| scene.kind.program().is_some_and(|name| find(name).is_none());
+    let (skipped, scenes): (Vec<_>, Vec<_>) = scenes.into_iter().partition(is_missing);
+    for scene in &skipped {
+        let program = scene.kind.program().unwrap_or_default();
+        eprintln!("SKIPPED: {} is not played, because {program} is not installed", scene.scenario().title());
     }
-    let mut played = tasks.join_all().await.into_iter().collect::<Result<Vec<_>, _>>()?;
-    played.sort_by_key(|&(at, setup, ..)| (at, Setup::REAL.iter().position(|one| *one == setup)));
-    let mut rows = Vec::<Row>::new();
-    for (_, setup, scenario, figures) in played {
-        match rows.last_mut() {
-            Some(row) if row.scenario.name == scenario.name => row.figures.push((setup, figures)),
-            _ => rows.push(Row { scenario, figures: vec![(setup, figures)] }),
-        }
+    if !skipped.is_empty() && std::env::var_os(NOT_SKIPPED).is_some() {
+        return Err(format!("{} scenarios are skipped, and {NOT_SKIPPED} is set", skipped.len()).into());
     }
-    Ok(rows)
+    let mut all = Vec::new();
+    for scenes in scenes.chunks(AT_ONCE) {
+        all.extend(together(scenes).await?);
+    }
+    Ok(all)
 }
 
-async fn record(setup: Setup, load: Load, conduct: Conduct) -> Result<Record, Failure> {
-    let server = Arc::new(Server::start(conduct).await?);
-    let client = client(setup, 1)?;
+async fn together(scenes: &[Scene]) -> Result<Vec<Played>, Failure> {
+    let mut tasks = JoinSet::new();
+    for (at, &scene) in scenes.iter().enumerate() {
+        for setup in Setup::REAL {
+            tasks.spawn(async move { Ok::<_, Failure>((at, setup, record(setup, scene).await?)) });
+        }
+    }
+    let mut played: Vec<_> =
+        scenes.iter().map(|scene| Played { scenario: scene.scenario(), records: Vec::new() }).collect();
+    while let Some(one) = tasks.join_next().await {
+        let (at, setup, record) = one??;
+        played[at].records.push((setup, record));
+    }
+    for one in &mut played {
+        one.records.sort_by_key(|(setup, _)| Setup::REAL.iter().position(|one| one == setup));
+    }
+    Ok(played)
+}
+
+#[derive(Clone)]
+struct Caller {
+    client: Client,
+    upstream: Arc<Upstream>,
+    ledger: Arc<Ledger>,
+    is_upload: bool,
+}
+
+async fn record(setup: Setup, scene: Scene) -> Result<Record, Failure> {
+    let ledger = Ledger::new();
+    let upstream = Arc::new(scene.kind.start(scene.share, &ledger).await?);
+    let client = client(setup, scene.protocol, &ledger, 1)?;
+    let caller = Caller { client, upstream, ledger: Arc::clone(&ledger), is_upload: scene.is_upload };
+    let tasks = match scene.load {
+        Load::Loops { clients, pause } => closed(&caller, clients, pause, scene.length),
+        open => send(caller, open, scene.length).await,
+    };
+    let exchanges = tasks.join_all().await.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let mut exchanges = exchanges.concat();
+    exchanges.sort_by_key(|exchange| exchange.ended);
+    Ok(Record { exchanges, counts: ledger.counts() })
+}
+
+type Exchanges = JoinSet<Result<Vec<Exchange>, Failure>>;
+
+async fn send(caller: Caller, load: Load, length: Duration) -> Exchanges {
     let start = Instant::now();
     let mut tasks = JoinSet::new();
-    for (id, at) in load.arrivals(LENGTH, &mut SmallRng::seed_from_u64(1)).into_iter().enumerate() {
+    for (id, at) in load.arrivals(length, &mut SmallRng::seed_from_u64(1)).into_iter().enumerate() {
         sleep_until(start + at).await;
-        let upload = matches!(conduct, Conduct::ReadsSlowly(_));
-        tasks.spawn(ask(client.clone(), Arc::clone(&server), id as u64, upload));
+        let caller = caller.clone();
+        tasks.spawn(async move { Ok(vec![caller.ask(id as u64).await?]) });
     }
-    let exchanges = tasks.join_all().await.into_iter().collect::<Result<_, _>>()?;
-    Ok(Record { exchanges, counts: server.counts() })
+    tasks
 }
 
-async fn ask(client: Client, server: Arc<Server>, id: u64, upload: bool) -> Result<Exchange, Failure> {
-    // As on simulated time, one in ten is a `POST` and another one has a key; all uploads have.
-    let is_keyed = upload || id % 10 == 6;
-    let is_post = is_keyed || id % 10 == 3;
-    let request = if is_post { Request::post(server.url()) } else { Request::get(server.url()) };
-    let request = request.header("x-id", id);
-    let request = if is_keyed { request.header("idempotency-key", id) } else { request };
-    let body = if upload { Bytes::from(vec![0; UPLOAD]) } else { Bytes::new() };
-    let sent = server.now();
-    let response = timeout(PATIENCE, client.oneshot(request.body(body)?)).await;
-    let end = match response.unwrap_or(Err(Told::Failed)) {
-        Ok(true) => End::Well,
-        Ok(false) | Err(Told::Failed) => End::Failed,
-        Err(Told::TimedOut) => End::TimedOut,
-        Err(told) => End::Rejected(Rejected { would_answer: server.would_answer(), shut: told == Told::Shut }),
-    };
-    Ok(Exchange { sent, ended: server.now(), end, repeatable: is_keyed || !is_post })
+fn closed(caller: &Caller, clients: u32, pause: Duration, length: Duration) -> Exchanges {
+    let end = Instant::now() + length;
+    let mut tasks = JoinSet::new();
+    for client in 0..u64::from(clients) {
+        let caller = caller.clone();
+        tasks.spawn(async move {
+            let mut exchanges = Vec::new();
+            let mut id = client;
+            while Instant::now() < end {
+                exchanges.push(caller.clone().ask(id).await?);
+                id += u64::from(clients);
+                sleep(pause).await;
+            }
+            Ok(exchanges)
+        });
+    }
+    tasks
+}
+
+impl Caller {
+    async fn ask(self, id: u64) -> Result<Exchange, Failure> {
+        let sort = if self.is_upload { Sort::KeyedPost } else { Sort::of(id) };
+        let url = &self.upstream.url;
+        let request = if sort == Sort::Get { Request::get(url) } else { Request::post(url) };
+        let request = request.header("x-id", id);
+        let request = if sort == Sort::KeyedPost { request.header("idempotency-key", id) } else { request };
+        let body = if self.is_upload { Bytes::from(vec![0; UPLOAD]) } else { Bytes::new() };
+        let sent = self.ledger.now();
+        let response = timeout(PATIENCE, self.client.oneshot(request.body(body)?)).await;
+        let end = match response.unwrap_or(Err(Told::Failed)) {
+            Ok(true) => End::Well,
+            Ok(false) | Err(Told::Failed) => End::Failed,
+            Err(Told::TimedOut) => End::TimedOut,
+            Err(told) => {
+                End::Rejected(Rejected { would_answer: self.upstream.would_answer(), shut: told == Told::Shut })
+            }
+        };
+        Ok(Exchange { sent, ended: self.ledger.now(), end, repeatable: sort != Sort::Post })
+    }
 }

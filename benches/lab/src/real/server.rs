@@ -1,21 +1,26 @@
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::net::TcpStream;
+use tokio::time::sleep;
 
-use crate::upstream::Counts;
+use super::ledger::Ledger;
+use super::listen::{Listening, listen};
+use crate::upstream::Schedule;
 
 /// What a server does to those that call it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Conduct {
+pub(super) enum Conduct {
     /// Answers within 20 ms.
     Well,
+    /// Answers within this time.
+    Takes(Duration),
     /// Resets this share of its connections instead of answering; half of them after it acted.
     Resets(f64),
     /// Closes all idle connections as often as this, unnoticed until they are used.
@@ -28,17 +33,18 @@ pub(crate) enum Conduct {
     ReadsSlowly(usize),
 }
 
-/// A server on loopback, which ends with this value.
-pub(crate) struct Server {
+/// A server of HTTP/1 on loopback, which ends with this value.
+pub(super) struct Server {
     shared: Arc<Shared>,
-    url: String,
-    _accepting: JoinSet<()>,
+    listening: Listening,
 }
 
 struct Shared {
     conduct: Conduct,
-    start: Instant,
-    inside: Mutex<(Counts, SmallRng)>,
+    ledger: Arc<Ledger>,
+    /// How many requests it works on.
+    busy: AtomicUsize,
+    rng: Mutex<SmallRng>,
 }
 
 /// What is known of a request once its head is read.
@@ -50,102 +56,83 @@ struct Head {
     length: usize,
 }
 
-const WORK: Duration = Duration::from_millis(20);
-const BODY: &[u8] = b"0123456789";
+/// What a request takes.
+pub(super) const WORK: Duration = Duration::from_millis(20);
+pub(super) const BODY: &[u8] = b"0123456789";
 
 impl Server {
-    pub(crate) async fn start(conduct: Conduct) -> io::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let url = format!("http://{}/", listener.local_addr()?);
-        let inside = Mutex::new((Counts::default(), SmallRng::seed_from_u64(7)));
-        let shared = Arc::new(Shared { conduct, start: Instant::now(), inside });
-        let mut accepting = JoinSet::new();
-        accepting.spawn(accept(listener, Arc::clone(&shared)));
-        Ok(Self { shared, url, _accepting: accepting })
+    /// By `down` it dies with all that it has, and comes back.
+    pub(super) async fn start(conduct: Conduct, down: Option<Schedule>, ledger: Arc<Ledger>) -> io::Result<Self> {
+        let rng = Mutex::new(SmallRng::seed_from_u64(7));
+        let shared = Arc::new(Shared { conduct, ledger: Arc::clone(&ledger), busy: AtomicUsize::new(0), rng });
+        let serving = Arc::clone(&shared);
+        let serve = move |stream| {
+            let shared = Arc::clone(&serving);
+            // A client that goes is no error of the server's.
+            async move { drop(serve(stream, &shared).await) }
+        };
+        Ok(Self { shared, listening: listen(down, ledger, serve).await? })
     }
 
-    pub(crate) fn url(&self) -> &str {
-        &self.url
+    pub(super) const fn address(&self) -> SocketAddr {
+        self.listening.address
     }
 
-    pub(crate) fn now(&self) -> Duration {
-        self.shared.start.elapsed()
-    }
-
-    pub(crate) fn counts(&self) -> Counts {
-        self.shared.inside().0.clone()
-    }
-
-    /// How likely it is that a request would be answered well now.
-    pub(crate) fn would_answer(&self) -> f64 {
+    /// How likely it is that a request would be answered well now, while the server is up.
+    pub(super) fn would_answer(&self) -> f64 {
         match self.shared.conduct {
-            Conduct::Well | Conduct::Closes(_) | Conduct::ReadsSlowly(_) => 1.0,
+            Conduct::Well | Conduct::Takes(_) | Conduct::Closes(_) | Conduct::ReadsSlowly(_) => 1.0,
             Conduct::Resets(ratio) | Conduct::Stalls(ratio) => 1.0 - ratio,
-            Conduct::Full(limit) => f64::from(u8::from(self.shared.inside().0.in_flight < limit)),
+            Conduct::Full(limit) => f64::from(u8::from(self.shared.busy.load(Ordering::Relaxed) < limit)),
         }
     }
 }
 
 impl Shared {
-    fn inside(&self) -> MutexGuard<'_, (Counts, SmallRng)> {
-        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn draw(&self, ratio: f64) -> bool {
-        self.inside().1.random_bool(ratio)
+        self.rng.lock().unwrap_or_else(PoisonError::into_inner).random_bool(ratio)
     }
 
     fn act(&self, head: &Head) {
         if head.is_post {
-            let times = &mut *self.inside();
-            let times = times.0.effects.entry(head.id).or_insert(0);
-            *times = if head.is_keyed { 1 } else { *times + 1 };
+            self.ledger.act(head.id, head.is_keyed);
         }
     }
 
-    /// Counts an attempt. `false` if it is one too many.
-    fn enter(self: &Arc<Self>) -> (Visit, bool) {
-        let counts = &mut self.inside().0;
-        counts.attempts.push(self.start.elapsed());
-        let has_room = !matches!(self.conduct, Conduct::Full(limit) if counts.in_flight >= limit);
-        counts.in_flight += 1;
-        counts.most_in_flight = counts.most_in_flight.max(counts.in_flight);
-        (Visit(Arc::clone(self)), has_room)
+    /// Begins to work. `false` if that is one too many.
+    fn enter(&self) -> (Work<'_>, bool) {
+        let busy = self.busy.fetch_add(1, Ordering::Relaxed);
+        (Work(&self.busy), !matches!(self.conduct, Conduct::Full(limit) if busy >= limit))
     }
 
     /// How often idle connections were closed until now.
     fn closings(&self) -> u128 {
         match self.conduct {
-            Conduct::Closes(period) => self.start.elapsed().as_nanos() / period.as_nanos(),
+            Conduct::Closes(period) => self.ledger.now().as_nanos() / period.as_nanos(),
             _ => 0,
         }
     }
 }
 
-struct Visit(Arc<Shared>);
+struct Work<'a>(&'a AtomicUsize);
 
-impl Drop for Visit {
+impl Drop for Work<'_> {
     fn drop(&mut self) {
-        self.0.inside().0.in_flight -= 1;
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-async fn accept(listener: TcpListener, shared: Arc<Shared>) {
-    let mut connections = JoinSet::new();
-    while let Ok((stream, _)) = listener.accept().await {
-        let shared = Arc::clone(&shared);
-        // A client that goes is no error of the server's.
-        connections.spawn(async move { drop(serve(stream, &shared).await) });
-        while connections.try_join_next().is_some() {}
-    }
+/// How long it is until the next multiple of `period`.
+pub(super) fn until_next(period: Duration, now: Duration) -> Duration {
+    let into = now.as_nanos() % period.as_nanos();
+    period.saturating_sub(Duration::from_nanos(into.try_into().unwrap_or(0)))
 }
 
-async fn serve(stream: TcpStream, shared: &Arc<Shared>) -> io::Result<()> {
-    stream.set_nodelay(true)?;
+async fn serve(stream: TcpStream, shared: &Shared) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
     let mut last_used = None;
     while let Some(head) = read_head(&mut stream).await? {
-        let (_visit, has_room) = shared.enter();
+        let (_work, has_room) = shared.enter();
         if last_used.is_some_and(|closings| closings < shared.closings()) {
             return Ok(());
         }
@@ -164,7 +151,7 @@ async fn serve(stream: TcpStream, shared: &Arc<Shared>) -> io::Result<()> {
             }
         }
         shared.act(&head);
-        sleep(WORK).await;
+        sleep(if let Conduct::Takes(time) = shared.conduct { time } else { WORK }).await;
         let stalls = matches!(shared.conduct, Conduct::Stalls(ratio) if shared.draw(ratio));
         respond(&mut stream, "200 OK", if stalls { &BODY[..5] } else { BODY }).await?;
         if stalls {

@@ -55,7 +55,7 @@ const RESENDS: [Duration; 5] = [
 
 impl Schedule {
     /// How long it stays down; `None` while it is up.
-    fn left(self, now: Duration) -> Option<Duration> {
+    pub(crate) fn left(self, now: Duration) -> Option<Duration> {
         let left = match self {
             Self::Once { from, length } => now.checked_sub(from).and_then(|into| length.checked_sub(into))?,
             Self::Every { period, length } => {
@@ -65,6 +65,17 @@ impl Schedule {
             }
         };
         (!left.is_zero()).then_some(left)
+    }
+
+    /// How long it stays up; `None` if it never goes down again.
+    pub(crate) fn until_down(self, now: Duration) -> Option<Duration> {
+        match self {
+            Self::Once { from, .. } => from.checked_sub(now),
+            Self::Every { period, length } => {
+                let into = Duration::from_nanos((now.as_nanos() % period.as_nanos()).try_into().ok()?);
+                Some(period.saturating_sub(length).saturating_sub(into))
+            }
+        }
     }
 }
 
@@ -138,6 +149,16 @@ mod tests {
         let every = Schedule::Every { period: millis(1000), length: millis(300) };
         let left = [0, 699, 700, 999, 1000, 1700].map(|now| every.left(millis(now)).map(|left| left.as_millis()));
         assert_eq!(left, [None, None, Some(300), Some(1), None, Some(300)]);
+    }
+
+    #[test]
+    fn the_next_outage_is_told_to_the_millisecond() {
+        let once = Schedule::Once { from: millis(100), length: millis(50) };
+        let until = [0, 99, 100, 101, 200].map(|now| once.until_down(millis(now)).map(|until| until.as_millis()));
+        assert_eq!(until, [Some(100), Some(1), Some(0), None, None]);
+        let every = Schedule::Every { period: millis(1000), length: millis(300) };
+        let until = [0, 699, 700, 999, 1000].map(|now| every.until_down(millis(now)).map(|until| until.as_millis()));
+        assert_eq!(until, [Some(700), Some(1), Some(0), Some(0), Some(700)]);
     }
 
     #[test]

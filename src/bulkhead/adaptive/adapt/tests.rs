@@ -27,7 +27,7 @@ fn assert_within_a_fifth(limit: f64, knee: usize, what: &str) {
 fn the_limit_ends_within_a_fifth_of_the_knee() {
     for seed in SEEDS {
         for stages in [EVEN, UNEVEN] {
-            for knee in [20, 50] {
+            for knee in [10, 20, 50] {
                 for (server, start) in [(queues(knee), 5), (sheds(knee), 5), (sheds(knee), 150)] {
                     let mut simulation = Simulation::new(seed, server, stages, &[start]);
                     let limit = at_last(&simulation.run(server, 400)[0]);
@@ -40,10 +40,12 @@ fn the_limit_ends_within_a_fifth_of_the_knee() {
 
 #[test]
 fn the_limit_stays_at_the_knee_for_an_hour() {
-    let mut simulation = Simulation::new(1, queues(20), UNEVEN, &[5]);
-    let history = &simulation.run(queues(20), 3600)[0];
-    for quarter in history[600..].chunks(600) {
-        assert_within_a_fifth(at_last(quarter), 20, "ten minutes");
+    for knee in [10, 20] {
+        let mut simulation = Simulation::new(1, queues(knee), UNEVEN, &[5]);
+        let history = &simulation.run(queues(knee), 3600)[0];
+        for ten_minutes in history[600..].chunks(600) {
+            assert_within_a_fifth(at_last(ten_minutes), knee, "ten minutes");
+        }
     }
 }
 
@@ -67,8 +69,8 @@ fn the_limit_halves_within_ten_windows_when_the_server_halves_and_recovers() {
 #[test]
 fn two_clients_share_a_server_fairly() {
     for seed in SEEDS {
-        for server in [queues(50), sheds(50)] {
-            let mut simulation = Simulation::new(seed, server, EVEN, &[5, 40]);
+        for (server, limits) in [(queues(50), [5, 40]), (sheds(50), [5, 40]), (sheds(10), [1, 9])] {
+            let mut simulation = Simulation::new(seed, server, EVEN, &limits);
             let history = simulation.run(server, 900);
             let (one, other) = (at_last(&history[0][600..]), at_last(&history[1][600..]));
             let jain = (one + other).powi(2) / (2.0 * (one * one + other * other));
@@ -240,7 +242,11 @@ fn the_limit_shrinks_once_a_window_by_a_tenth_and_never_below_its_bound() {
         window(&mut adapting, &mut now, PRESSURE);
         *limit = adapting.limit();
     }
-    assert_eq!(limits, [9, 8, 7, 6, 5, 4, 3, 3, 3]);
+    // 9, 8.1, 7.29, 6.561, 5.9, 5.3, 4.8, 4.3, 3.9
+    assert_eq!(limits, [9, 8, 7, 6, 5, 5, 4, 4, 3]);
+    window(&mut adapting, &mut now, PRESSURE);
+    window(&mut adapting, &mut now, PRESSURE);
+    assert_eq!(adapting.limit(), 3);
 }
 
 #[test]
@@ -294,11 +300,13 @@ proptest! {
         for (sample, pause) in samples {
             now += Duration::from_millis(pause);
             window.push(sample);
-            let before = adapting.limit();
+            let (in_force, before) = (adapting.limit(), adapting.limit);
             let change = adapting.record(sample, now);
-            let after = adapting.limit();
-            prop_assert!((min..=max).contains(&after));
-            prop_assert_eq!(change.map(|change| (change.from, change.to)), (before != after).then_some((before, after)));
+            let (now_in_force, after) = (adapting.limit(), adapting.limit);
+            prop_assert!((min..=max).contains(&now_in_force));
+            prop_assert_eq!(float(now_in_force), after.floor());
+            let changed = (in_force != now_in_force).then_some((in_force, now_in_force));
+            prop_assert_eq!(change.map(|change| (change.from, change.to)), changed);
             let age = now - start;
             if age < Duration::from_secs(1) || (window.len() < 10 && age < Duration::from_secs(30)) {
                 prop_assert_eq!(before, after);
@@ -306,14 +314,15 @@ proptest! {
             }
             let has_pressure = window.iter().any(|sample| sample.is_pressure);
             let has_success = window.iter().any(|sample| sample.time.is_some());
-            let was_reached = window.iter().any(|sample| sample.in_flight >= before);
+            let was_reached = window.iter().any(|sample| sample.in_flight >= in_force);
+            let a_tenth_less = (before - before / 10.0).max(float(min));
             if has_pressure {
-                prop_assert_eq!(after, (before * 9 / 10).max(min));
+                prop_assert_eq!(after, a_tenth_less);
             } else if after > before {
-                prop_assert_eq!(after, before + 1);
+                prop_assert_eq!(after, (before + 1.0).min(float(max)));
                 prop_assert!(was_reached && has_success && window.len() >= 10);
             } else if after < before {
-                prop_assert_eq!(after, (before * 9 / 10).max(min));
+                prop_assert_eq!(after, a_tenth_less);
                 prop_assert!(has_success && window.len() >= 10);
             }
             window.clear();

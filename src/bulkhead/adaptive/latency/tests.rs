@@ -33,7 +33,8 @@ proptest! {
             if !latency.is_late(time) {
                 latency.learn(time, 10.0, false, true);
                 list.push(time);
-                prop_assert!(latency.may_grow(mean(&list)) && !latency.may_grow(mean(&list) * 1.000_01));
+                prop_assert_eq!(latency.advise(mean(&list), true), Advice::Grow);
+                prop_assert_eq!(latency.advise(mean(&list) * 1.000_01, true), Advice::Hold);
             }
         }
     }
@@ -145,17 +146,25 @@ fn limits_that_hardly_differ_say_nothing() {
 }
 
 #[test]
-fn a_limit_is_held_for_twenty_windows_in_a_row() {
-    let mut held = growth(1.0);
-    assert_eq!((0..30).filter(|_| held.holds()).count(), 20);
+fn a_limit_with_which_times_grow_shrinks_at_each_eighth_window_in_a_row() {
+    let mut shrinking = growth(1.0);
+    let shrinks: Vec<_> = (1..=24).filter(|_| shrinking.endure(true) == Advice::Shrink).collect();
+    assert_eq!(shrinks, [8, 16, 24]);
     let mut growth = growth(1.0);
     for _ in 0..10 {
         let covariance = growth.covariance;
-        assert!((0..19).all(|_| growth.holds()));
+        assert!((0..7).all(|_| growth.holds() && growth.endure(true) == Advice::Hold));
         growth.covariance = 0.0;
         assert!(!growth.holds());
         growth.covariance = covariance;
     }
+}
+
+#[test]
+fn what_times_showed_of_a_limit_that_cannot_shrink_is_forgotten_after_eight_windows() {
+    let mut growth = growth(1.0);
+    assert!((0..8).all(|_| growth.holds() && growth.endure(false) == Advice::Hold));
+    assert!(!growth.holds());
 }
 
 #[test]
@@ -165,6 +174,6 @@ fn only_windows_in_which_the_limit_was_reached_say_whether_times_grow_with_it() 
         for limit in 10..20 {
             latency.learn(f64::from(limit), f64::from(limit), was_reached, true);
         }
-        assert_eq!(latency.may_grow(1.0), !was_reached);
+        assert_eq!(latency.advise(1.0, true) == Advice::Grow, !was_reached);
     }
 }
