@@ -1,0 +1,92 @@
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
+
+use super::line::{Line, Mail};
+use crate::gateway::Numbers;
+use crate::gauge::Gauge;
+use crate::provider::Upstream;
+use crate::receiver::Receiver;
+use crate::service::{Shop, relay};
+use crate::storage::Memory;
+
+pub(super) type SimShop = Shop<Line, Memory>;
+
+/// The order service: what outlives a crash of it, and what does not.
+#[derive(Debug, Clone)]
+pub(super) struct Process {
+    pub(super) storage: Memory,
+    pub(super) providers: [Arc<Upstream>; 2],
+    pub(super) receiver: Arc<Receiver>,
+    pub(super) numbers: Numbers,
+    pub(super) gauge: Gauge,
+    alive: Arc<Mutex<Option<Alive>>>,
+}
+
+/// What a crash ends.
+#[derive(Debug)]
+struct Alive {
+    shop: SimShop,
+    tasks: Vec<AbortHandle>,
+}
+
+impl Process {
+    pub(super) fn new(
+        storage: Memory,
+        providers: [Arc<Upstream>; 2],
+        receiver: Arc<Receiver>,
+        numbers: Numbers,
+    ) -> Self {
+        let (gauge, alive) = (Gauge::default(), Arc::default());
+        Self { storage, providers, receiver, numbers, gauge, alive }
+    }
+
+    pub(super) async fn start(&self) {
+        let wires = self.providers.clone().map(Line);
+        let shop = Shop::new(self.storage.clone(), wires, self.numbers, self.gauge.clone()).expect("valid numbers");
+        while shop.restore_switches().await.is_err() {}
+        let relay = relay(shop.clone(), Mail(Arc::clone(&self.receiver)), std::future::pending());
+        let relay = tokio::spawn(async move { relay.await.expect("valid numbers") });
+        *self.alive() = Some(Alive { shop, tasks: vec![relay.abort_handle()] });
+    }
+
+    /// kill -9: nothing of it runs any more.
+    pub(super) fn crash(&self) {
+        if let Some(alive) = self.alive().take() {
+            for task in alive.tasks {
+                task.abort();
+            }
+        }
+    }
+
+    /// The shop that is there now.
+    pub(super) fn shop(&self) -> Option<SimShop> {
+        self.alive().as_ref().map(|alive| alive.shop.clone())
+    }
+
+    /// Runs `work` within the process. `None` if there is none, or if it crashes before the end.
+    pub(super) async fn call<T, F>(&self, work: impl FnOnce(SimShop) -> F) -> Option<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        let (tell, told) = oneshot::channel();
+        {
+            let mut alive = self.alive();
+            let alive = alive.as_mut()?;
+            let work = work(alive.shop.clone());
+            let task = tokio::spawn(async move {
+                // Whoever asked may be gone.
+                let _ = tell.send(work.await);
+            });
+            alive.tasks.retain(|task| !task.is_finished());
+            alive.tasks.push(task.abort_handle());
+        }
+        told.await.ok()
+    }
+
+    fn alive(&self) -> MutexGuard<'_, Option<Alive>> {
+        self.alive.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
