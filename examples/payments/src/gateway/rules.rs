@@ -47,8 +47,8 @@ impl Classify<Answer, Error<PayError>> for PayRules {
 }
 
 impl Repeat<Charge> for PayRules {
-    /// It has a key, by which a provider knows a repeat. But where its effect stays unknown a void may be under way, and a
-    /// repeat could be charged before the void arrives. So only what certainly did nothing is sent again.
+    /// It has a key, by which a provider knows a repeat. But where its effect stays unknown it has been written down that it
+    /// is voided, and a repeat would be charged to be voided again. So only what certainly did nothing is sent again.
     fn idempotency(&self, _: &Charge) -> Idempotency {
         Idempotency::NotIdempotent
     }

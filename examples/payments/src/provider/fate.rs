@@ -59,7 +59,7 @@ impl Weather {
             return Fate::Well;
         }
         let mut millis = |range: std::ops::Range<u64>| Duration::from_millis(rng.random_range(range));
-        let (short, long) = (millis(20..700), millis(500..4_000));
+        let (short, long, late) = (millis(20..700), millis(500..4_000), millis(50..2_000));
         match rng.random_range(0..15) {
             0 => Fate::Slow(short),
             1 => Fate::Slow(long),
@@ -69,7 +69,7 @@ impl Weather {
             5 => Fate::FailedAfterwards,
             6 | 7 => Fate::AnswerLost,
             8 => Fate::RequestLost,
-            9 => Fate::ArrivesLate(long),
+            9 => Fate::ArrivesLate(if rng.random_bool(0.5) { late } else { long }),
             10 => Fate::Hangs,
             11 => {
                 let outcome = if rng.random_bool(0.7) { Outcome::Charged } else { Outcome::Declined };
@@ -81,10 +81,12 @@ impl Weather {
         }
     }
 
-    /// Whether the `nth` question or void of `key` fails, and if so, whether it is done all the same.
-    pub fn question(&self, seed: u64, key: &str, nth: u32) -> Option<bool> {
+    /// How long the `nth` question or void of `key` takes; and whether it fails, and if so, whether it is done all the same.
+    pub fn question(&self, seed: u64, key: &str, nth: u32) -> (Duration, Option<bool>) {
         let mut rng = dice(seed, key, nth, 1);
-        rng.random_bool(self.question_fault_ratio).then(|| rng.random_bool(0.5))
+        let is_slow = rng.random_bool(self.question_fault_ratio);
+        let wait = Duration::from_millis(if is_slow { rng.random_range(50..600) } else { 0 });
+        (wait, rng.random_bool(self.question_fault_ratio).then(|| rng.random_bool(0.5)))
     }
 }
 

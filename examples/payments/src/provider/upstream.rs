@@ -187,11 +187,15 @@ impl Upstream {
 
     /// A question, or a void.
     async fn ask(self: &Arc<Self>, key: &str, is_void: bool) -> Result<Response<Bytes>, Broken> {
+        let (wait, fault) = {
+            let mut inside = self.inside();
+            let seen = inside.seen.entry(key.to_owned()).or_default();
+            seen.1 += 1;
+            let nth = seen.1;
+            inside.weather.question(self.seed, key, nth)
+        };
+        sleep(wait).await;
         let mut inside = self.inside();
-        let seen = inside.seen.entry(key.to_owned()).or_default();
-        seen.1 += 1;
-        let nth = seen.1;
-        let fault = inside.weather.question(self.seed, key, nth);
         if is_void && fault != Some(false) {
             inside.books.void(key);
         }
