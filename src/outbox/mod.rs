@@ -1,6 +1,10 @@
 //! Messages that are written with the data they tell of, and delivered at least once.
 
+pub mod postgres;
+pub mod sqlite;
+
 mod builder;
+mod check;
 mod claim;
 mod counts;
 mod delivery;
@@ -18,6 +22,7 @@ mod shared;
 mod store;
 
 pub use builder::RelayBuilder;
+pub use check::{Broken, check};
 pub use claim::{Claim, Claimed, Lease};
 pub use error::StoreError;
 pub use handle::RelayHandle;
@@ -26,4 +31,4 @@ pub use message::Message;
 pub use parked::{Parked, ParkedHead};
 pub use relay::Relay;
 pub use settlement::Settlement;
-pub use store::Store;
+pub use store::{NEVER, Store};

@@ -7,6 +7,9 @@ use super::message::Message;
 use super::parked::{Parked, ParkedHead};
 use super::settlement::Settlement;
 
+/// For stores: what counts as never. A longer wait or lease is as long as this, so that no database's clock runs out.
+pub const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
 /// Where messages are kept, and who may deliver them.
 ///
 /// [`check`](super::check) holds a store to all that is said here. Write the methods as `async fn`s.

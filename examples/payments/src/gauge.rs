@@ -1,13 +1,15 @@
-//! Whether whoever calls a provider holds a connection to the database meanwhile. Counted, not assumed.
+//! Whether whoever calls a provider holds a connection to the database meanwhile. Each request says it in a header, and the
+//! provider counts: so it is counted, not assumed, and a crash of the service takes no count with it.
 
 use std::cell::Cell;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 tokio::task_local! {
     /// How many connections the task has checked out.
     static HELD: Cell<u32>;
 }
+
+/// The header of a request to a provider: how many connections the caller holds, or nothing if nobody observes it.
+pub const HEADER: &str = "x-connections-held";
 
 /// Runs `future` so that the connections that it checks out are seen.
 pub async fn observed<F: Future>(future: F) -> F::Output {
@@ -25,37 +27,14 @@ pub fn holding() -> Holding {
     Holding(())
 }
 
+/// How many connections this task holds. `None` if nobody observes it.
+pub fn held() -> Option<u32> {
+    HELD.try_with(Cell::get).ok()
+}
+
 impl Drop for Holding {
     fn drop(&mut self) {
         let _ = HELD.try_with(|held| held.set(held.get().saturating_sub(1)));
-    }
-}
-
-/// Counts calls to providers, and those that were made with a connection in hand.
-#[derive(Debug, Clone, Default)]
-pub struct Gauge(Arc<Counts>);
-
-#[derive(Debug, Default)]
-struct Counts {
-    calls: AtomicU64,
-    holding: AtomicU64,
-    unseen: AtomicU64,
-}
-
-impl Gauge {
-    pub fn call(&self) {
-        self.0.calls.fetch_add(1, Ordering::Relaxed);
-        match HELD.try_with(Cell::get) {
-            Ok(0) => {}
-            Ok(_) => _ = self.0.holding.fetch_add(1, Ordering::Relaxed),
-            Err(_) => _ = self.0.unseen.fetch_add(1, Ordering::Relaxed),
-        }
-    }
-
-    /// All calls; those made while a connection was held; those of tasks that nobody observed.
-    pub fn counts(&self) -> (u64, u64, u64) {
-        let Counts { calls, holding, unseen } = &*self.0;
-        (calls.load(Ordering::Relaxed), holding.load(Ordering::Relaxed), unseen.load(Ordering::Relaxed))
     }
 }
 
@@ -64,17 +43,17 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_call_with_a_connection_in_hand_is_counted() {
-        let gauge = Gauge::default();
+    async fn a_connection_is_held_until_it_is_given_back() {
         observed(async {
-            gauge.call();
-            let held = holding();
-            gauge.call();
-            drop(held);
-            gauge.call();
+            assert_eq!(held(), Some(0));
+            let first = holding();
+            let second = holding();
+            assert_eq!(held(), Some(2));
+            drop(first);
+            drop(second);
+            assert_eq!(held(), Some(0));
         })
         .await;
-        gauge.call();
-        assert_eq!(gauge.counts(), (4, 1, 1));
+        assert_eq!(held(), None);
     }
 }

@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use super::facts::{Facts, Promise};
 use super::report::{Finding, Line, Report};
 use crate::domain::{Event, Key, Order, Provider, State};
-use crate::provider::Payment;
+use crate::provider::{Calls, Payment};
 
 /// Compares everything with everything.
 pub fn audit(facts: &Facts) -> Report {
@@ -146,7 +146,7 @@ impl Audit<'_> {
     }
 
     fn connections(&mut self) {
-        let (_, holding, unseen) = self.facts.calls;
+        let Calls { holding, unseen, .. } = self.facts.calls;
         self.line("connections held while calling a provider", 0, holding);
         self.line("calls that nobody observed", 0, unseen);
     }

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use windbreak::outbox::{ParkedHead, Store as _};
 
 use crate::domain::{Event, Order, Provider};
-use crate::provider::Books;
+use crate::provider::{Books, Calls};
 use crate::receiver::Receiver;
 use crate::storage::{Quota, Storage, StorageError};
 
@@ -29,8 +29,7 @@ pub struct Facts {
     pub for_a_person: Vec<(String, String)>,
     /// Whether an outbox still has something to deliver.
     pub is_waiting: bool,
-    /// Calls to providers; those made while a connection was held; those of tasks that nobody observed.
-    pub calls: (u64, u64, u64),
+    pub calls: Calls,
     pub promises: BTreeMap<String, Promise>,
 }
 

@@ -11,26 +11,25 @@ use super::beta::Beta;
 use super::charge::{Answer, Charge, PayError};
 use super::wire::Wire;
 use crate::domain::{Key, Provider};
-use crate::gauge::Gauge;
+use crate::gauge::{HEADER, held};
 
 /// One provider, as it is spoken to. It tries everything once.
 #[derive(Clone)]
 pub struct Client<W> {
     api: &'static dyn Api,
     wire: W,
-    gauge: Gauge,
 }
 
 /// A whole list takes longer than one payment.
 const LIST: Duration = Duration::from_secs(10);
 
 impl<W: Wire> Client<W> {
-    pub fn new(provider: Provider, wire: W, gauge: Gauge) -> Self {
+    pub fn new(provider: Provider, wire: W) -> Self {
         let api: &'static dyn Api = match provider {
             Provider::Alpha => &Alpha,
             Provider::Beta => &Beta,
         };
-        Self { api, wire, gauge }
+        Self { api, wire }
     }
 
     pub fn provider(&self) -> Provider {
@@ -62,8 +61,10 @@ impl<W: Wire> Client<W> {
         self.api.read_callback(body)
     }
 
-    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, PayError> {
-        self.gauge.call();
+    async fn send(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>, PayError> {
+        if let Some(held) = held() {
+            request.headers_mut().insert(HEADER, held.into());
+        }
         let response = self.wire.send(request).await;
         response.map_err(|error| PayError { effect: error.effect, ..PayError::refused(error.what) })
     }

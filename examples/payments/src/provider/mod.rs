@@ -4,9 +4,11 @@ mod alpha;
 mod api;
 mod beta;
 mod books;
+mod calls;
 mod fate;
 mod upstream;
 
 pub use books::{Books, Outcome, Payment, Standing};
+pub use calls::Calls;
 pub use fate::{Fate, Weather};
 pub use upstream::{Broken, CallBack, Condition, Upstream};

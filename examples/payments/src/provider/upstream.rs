@@ -11,8 +11,10 @@ use tokio::time::sleep;
 
 use super::api::{Ask, Tell, callback, parse, render};
 use super::books::{Books, Payment, Standing};
+use super::calls::Calls;
 use super::fate::{Fate, Weather};
 use crate::domain::Provider;
+use crate::gauge::HEADER;
 
 /// The connection ends without a response.
 #[derive(Debug)]
@@ -56,13 +58,20 @@ struct Inside {
     books: Books,
     weather: Weather,
     condition: Condition,
+    calls: Calls,
     /// How often each key came, to be charged and to be asked of.
     seen: HashMap<String, (u32, u32)>,
 }
 
 impl Upstream {
     pub fn new(provider: Provider, seed: u64, weather: Weather, calls: UnboundedSender<CallBack>) -> Arc<Self> {
-        let inside = Inside { books: Books::default(), weather, condition: Condition::Up, seen: HashMap::new() };
+        let inside = Inside {
+            books: Books::default(),
+            weather,
+            condition: Condition::Up,
+            calls: Calls::default(),
+            seen: HashMap::new(),
+        };
         // The two providers of one run do not fail alike.
         let seed = seed.wrapping_mul(2).wrapping_add(u64::from(provider == Provider::Beta));
         Arc::new(Self { provider, seed, inside: Mutex::new(inside), calls })
@@ -70,6 +79,10 @@ impl Upstream {
 
     pub fn books(&self) -> Books {
         self.inside().books.clone()
+    }
+
+    pub fn calls(&self) -> Calls {
+        self.inside().calls
     }
 
     pub fn condition(&self) -> Condition {
@@ -92,6 +105,8 @@ impl Upstream {
 
     /// One request over a connection that stands.
     pub async fn serve(self: Arc<Self>, request: Request<Bytes>) -> Result<Response<Bytes>, Broken> {
+        let held = request.headers().get(HEADER).and_then(|held| held.to_str().ok());
+        self.inside().calls.count(held);
         match self.condition() {
             Condition::Up => {}
             Condition::Dead => return Err(Broken),

@@ -4,7 +4,6 @@ use windbreak::InvalidConfig;
 
 use crate::domain::Provider;
 use crate::gateway::{Client, Gateway, Numbers, Wire};
-use crate::gauge::Gauge;
 use crate::storage::{Journal, Storage, StorageError};
 
 /// The order service, whatever carries its requests and wherever it keeps its orders. Clones share everything.
@@ -18,7 +17,6 @@ pub(super) struct Inside<W, S> {
     pub(super) journal: Journal<S>,
     pub(super) gateway: Gateway<W, S>,
     pub(super) numbers: Numbers,
-    pub(super) gauge: Gauge,
 }
 
 impl<W, S> Clone for Shop<W, S> {
@@ -29,15 +27,12 @@ impl<W, S> Clone for Shop<W, S> {
 
 impl<W: Wire, S: Storage> Shop<W, S> {
     /// Wires by provider: first Alpha's, then Beta's.
-    pub fn new(storage: S, wires: [W; 2], numbers: Numbers, gauge: Gauge) -> Result<Self, InvalidConfig> {
+    pub fn new(storage: S, wires: [W; 2], numbers: Numbers) -> Result<Self, InvalidConfig> {
         let journal = Journal::new(storage, numbers.sweep_after);
         let [alpha, beta] = wires;
-        let clients = [
-            Client::new(Provider::Alpha, alpha, gauge.clone()),
-            Client::new(Provider::Beta, beta, gauge.clone()),
-        ];
+        let clients = [Client::new(Provider::Alpha, alpha), Client::new(Provider::Beta, beta)];
         let gateway = Gateway::build(clients, &journal, &numbers)?;
-        Ok(Self { inside: Arc::new(Inside { journal, gateway, numbers, gauge }) })
+        Ok(Self { inside: Arc::new(Inside { journal, gateway, numbers }) })
     }
 
     pub fn storage(&self) -> &S {
@@ -46,10 +41,6 @@ impl<W: Wire, S: Storage> Shop<W, S> {
 
     pub fn gateway(&self) -> &Gateway<W, S> {
         &self.inside.gateway
-    }
-
-    pub fn gauge(&self) -> &Gauge {
-        &self.inside.gauge
     }
 
     /// Throws the switches as they stood when the service was stopped.

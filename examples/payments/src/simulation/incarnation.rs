@@ -5,7 +5,6 @@ use tokio::task::AbortHandle;
 
 use super::line::{Line, Mail};
 use crate::gateway::Numbers;
-use crate::gauge::Gauge;
 use crate::provider::Upstream;
 use crate::receiver::Receiver;
 use crate::service::{Shop, relay};
@@ -20,7 +19,6 @@ pub(super) struct Process {
     pub(super) providers: [Arc<Upstream>; 2],
     pub(super) receiver: Arc<Receiver>,
     pub(super) numbers: Numbers,
-    pub(super) gauge: Gauge,
     alive: Arc<Mutex<Option<Alive>>>,
 }
 
@@ -38,13 +36,12 @@ impl Process {
         receiver: Arc<Receiver>,
         numbers: Numbers,
     ) -> Self {
-        let (gauge, alive) = (Gauge::default(), Arc::default());
-        Self { storage, providers, receiver, numbers, gauge, alive }
+        Self { storage, providers, receiver, numbers, alive: Arc::default() }
     }
 
     pub(super) async fn start(&self) {
         let wires = self.providers.clone().map(Line);
-        let shop = Shop::new(self.storage.clone(), wires, self.numbers, self.gauge.clone()).expect("valid numbers");
+        let shop = Shop::new(self.storage.clone(), wires, self.numbers).expect("valid numbers");
         while shop.restore_switches().await.is_err() {}
         let relay = relay(shop.clone(), Mail(Arc::clone(&self.receiver)), std::future::pending());
         let relay = tokio::spawn(async move { relay.await.expect("valid numbers") });
@@ -58,11 +55,6 @@ impl Process {
                 task.abort();
             }
         }
-    }
-
-    /// The shop that is there now.
-    pub(super) fn shop(&self) -> Option<SimShop> {
-        self.alive().as_ref().map(|alive| alive.shop.clone())
     }
 
     /// Runs `work` within the process. `None` if there is none, or if it crashes before the end.

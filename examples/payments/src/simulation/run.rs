@@ -122,7 +122,7 @@ async fn drain(process: &Process) {
 
 async fn finish(process: &Process, promises: &Promises, crashes: u32) -> Run {
     let facts = Facts::read(&process.storage).await.expect("the memory is well").with_receiver(&process.receiver);
-    let calls = process.gauge.counts();
+    let calls = process.providers.iter().map(|provider| provider.calls()).sum();
     let books: Vec<_> = process.providers.iter().map(|provider| (provider.provider, provider.books())).collect();
     let reversals = books.iter().flat_map(|(_, books)| books.all()).map(|(_, payment)| payment.reversals).sum();
     let promises = promises.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -139,7 +139,7 @@ async fn finish(process: &Process, promises: &Promises, crashes: u32) -> Run {
         failed: count(|state| matches!(state, State::Failed(_))),
         reversals,
         crashes,
-        calls: calls.0,
+        calls: facts.calls.all,
         report,
         histories,
     }

@@ -166,6 +166,18 @@ impl Storage for Memory {
         self.transact(|tables| tables.orders.values().cloned().collect()).await
     }
 
+    async fn states(&self) -> Result<Vec<(String, i64)>, StorageError> {
+        self.transact(|tables| {
+            let mut states = BTreeMap::new();
+            for order in tables.orders.values() {
+                let state = order.state.to_string();
+                *states.entry(state.split([' ', ':']).next().unwrap_or_default().to_owned()).or_default() += 1;
+            }
+            states.into_iter().collect()
+        })
+        .await
+    }
+
     async fn note(&self, id: &str, line: &str) -> Result<(), StorageError> {
         self.transact(|tables| tables.history.entry(id.to_owned()).or_default().push(line.to_owned())).await
     }

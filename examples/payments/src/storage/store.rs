@@ -71,6 +71,9 @@ pub trait Storage: Clone + Send + Sync + 'static {
     fn order(&self, id: &str) -> impl Future<Output = Done<Option<Order>>> + Send;
     fn orders(&self) -> impl Future<Output = Done<Vec<Order>>> + Send;
 
+    /// How many orders are in each state.
+    fn states(&self) -> impl Future<Output = Done<Vec<(String, i64)>>> + Send;
+
     /// Adds a line to the history of an order, which changes nothing else.
     fn note(&self, id: &str, line: &str) -> impl Future<Output = Done<()>> + Send;
     fn history(&self, id: &str) -> impl Future<Output = Done<Vec<String>>> + Send;

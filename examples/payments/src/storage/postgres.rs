@@ -1,0 +1,197 @@
+//! PostgreSQL: a pool of connections, each of which carries one transaction at a time.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use windbreak::outbox::StoreError;
+use windbreak_postgres::PostgresStore;
+use windbreak_postgres::tokio_postgres::error::SqlState;
+use windbreak_postgres::tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
+use windbreak_postgres::tokio_postgres::{self, Client, NoTls, Row};
+
+use super::database::{Database, Step, Value, Wrote};
+use super::error::StorageError;
+use super::sql::Sql;
+use super::statements::postgres_schema;
+use crate::gauge::holding;
+
+/// Above what two cores can work on at once, below what a small server admits.
+const CONNECTIONS: usize = 8;
+
+/// How long a transaction may take. The connection is given up then.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+#[derive(Debug, Clone)]
+pub struct Postgres {
+    pool: Arc<Pool>,
+    events: PostgresStore,
+    sweeps: PostgresStore,
+}
+
+#[derive(Debug)]
+struct Pool {
+    config: tokio_postgres::Config,
+    permits: Semaphore,
+    idle: Mutex<Vec<Client>>,
+}
+
+impl Postgres {
+    /// `url` is `postgres://user@host/database`.
+    pub async fn connect(url: &str) -> Result<Sql<Self>, StorageError> {
+        let config: tokio_postgres::Config = url.parse().map_err(failed)?;
+        let outbox_store = PostgresStore::connect(url).await.map_err(outbox)?;
+        outbox_store.create_table().await.map_err(outbox)?;
+        let pool = Pool { config, permits: Semaphore::new(CONNECTIONS), idle: Mutex::default() };
+        // The lock is there because `IF NOT EXISTS` alone fails where two programs meet.
+        let batch = format!("SELECT pg_advisory_xact_lock(hashtext('orders'));{}", postgres_schema());
+        let client = pool.take().await?;
+        client.batch_execute(&batch).await.map_err(failed)?;
+        pool.put(client);
+        let (events, sweeps) = (outbox_store.queue("events"), outbox_store.queue("sweeps"));
+        Ok(Sql::new(Self { pool: Arc::new(pool), events, sweeps }))
+    }
+
+    async fn transact(&self, client: &mut Client, steps: &[Step]) -> Result<Wrote, StorageError> {
+        let transaction = client.transaction().await.map_err(failed)?;
+        for (index, step) in steps.iter().enumerate() {
+            match step {
+                Step::Run(sql, values) => {
+                    transaction.execute_typed(sql, &typed(values)).await.map_err(failed)?;
+                }
+                Step::Must(sql, values) => {
+                    if transaction.execute_typed(sql, &typed(values)).await.map_err(failed)? == 0 {
+                        transaction.rollback().await.map_err(failed)?;
+                        return Ok(Wrote::StoppedAt(index));
+                    }
+                }
+                Step::Event(message) => self.events.insert_in(&transaction, message).await.map_err(outbox)?,
+                Step::Sweep(message) => self.sweeps.insert_in(&transaction, message).await.map_err(outbox)?,
+            }
+        }
+        // What breaks from here on may be written.
+        transaction.commit().await.map_err(|error| match failed(error) {
+            StorageError::Other(text) => StorageError::Lost(text),
+            error => error,
+        })?;
+        Ok(Wrote::All)
+    }
+}
+
+impl Database for Postgres {
+    type Outbox = PostgresStore;
+
+    fn events(&self) -> PostgresStore {
+        self.events.clone()
+    }
+
+    fn sweeps(&self) -> PostgresStore {
+        self.sweeps.clone()
+    }
+
+    async fn write(&self, steps: Vec<Step>) -> Result<Wrote, StorageError> {
+        let _permit = self.pool.permits.acquire().await.map_err(|error| StorageError::Other(error.to_string()))?;
+        let _held = holding();
+        let mut client = self.pool.take().await?;
+        let wrote = timeout(PATIENCE, self.transact(&mut client, &steps)).await.map_err(|_| silent())?;
+        // After an error the transaction is rolled back by its drop; a client that is closed is not kept.
+        self.pool.put(client);
+        wrote
+    }
+
+    async fn read(&self, sql: &'static str, values: Vec<Value>) -> Result<Vec<Vec<Value>>, StorageError> {
+        let _permit = self.pool.permits.acquire().await.map_err(|error| StorageError::Other(error.to_string()))?;
+        let _held = holding();
+        let client = self.pool.take().await?;
+        let rows = timeout(PATIENCE, client.query_typed(sql, &typed(&values))).await.map_err(|_| silent())?;
+        self.pool.put(client);
+        Ok(rows.map_err(failed)?.iter().map(row).collect())
+    }
+}
+
+impl Pool {
+    async fn take(&self) -> Result<Client, StorageError> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        if let Some(client) = idle.filter(|client| !client.is_closed()) {
+            return Ok(client);
+        }
+        let connecting = timeout(PATIENCE, self.config.connect(NoTls)).await.map_err(|_| silent())?;
+        let (client, connection) = connecting.map_err(failed)?;
+        // It ends with the client, or with an error that the client's next call returns.
+        tokio::spawn(connection);
+        Ok(client)
+    }
+
+    fn put(&self, client: Client) {
+        if !client.is_closed() {
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(client);
+        }
+    }
+}
+
+fn typed(values: &[Value]) -> Vec<(&(dyn ToSql + Sync), Type)> {
+    values.iter().map(|value| (value as &(dyn ToSql + Sync), value.kind())).collect()
+}
+
+impl Value {
+    const fn kind(&self) -> Type {
+        match self {
+            Self::Number(_) => Type::INT8,
+            Self::Text(_) | Self::Null => Type::TEXT,
+        }
+    }
+}
+
+impl ToSql for Value {
+    fn to_sql(&self, kind: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        match self {
+            Self::Text(text) => text.to_sql(kind, out),
+            Self::Number(number) => number.to_sql(kind, out),
+            Self::Null => Ok(IsNull::Yes),
+        }
+    }
+
+    fn accepts(kind: &Type) -> bool {
+        [Type::INT8, Type::TEXT].contains(kind)
+    }
+
+    to_sql_checked!();
+}
+
+fn row(row: &Row) -> Vec<Value> {
+    let value = |index: usize| match *row.columns()[index].type_() {
+        Type::INT8 => row.get::<_, Option<i64>>(index).map_or(Value::Null, Value::Number),
+        _ => row.get::<_, Option<String>>(index).map_or(Value::Null, Value::Text),
+    };
+    (0..row.len()).map(value).collect()
+}
+
+fn silent() -> StorageError {
+    StorageError::Lost(format!("no response within {PATIENCE:?}"))
+}
+
+fn failed(error: tokio_postgres::Error) -> StorageError {
+    let text = error.as_db_error().map_or_else(|| error.to_string(), ToString::to_string);
+    let Some(code) = error.code() else { return StorageError::Other(text) };
+    let locked = [
+        &SqlState::LOCK_NOT_AVAILABLE,
+        &SqlState::T_R_DEADLOCK_DETECTED,
+        &SqlState::T_R_SERIALIZATION_FAILURE,
+        &SqlState::QUERY_CANCELED,
+    ];
+    if locked.contains(&code) {
+        StorageError::Locked(text)
+    } else if *code == SqlState::READ_ONLY_SQL_TRANSACTION {
+        StorageError::ReadOnly(text)
+    } else if [&SqlState::DISK_FULL, &SqlState::OUT_OF_MEMORY].contains(&code) {
+        StorageError::Full(text)
+    } else {
+        StorageError::Other(text)
+    }
+}
+
+fn outbox(error: StoreError) -> StorageError {
+    StorageError::Other(error.to_string())
+}

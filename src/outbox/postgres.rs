@@ -1,0 +1,109 @@
+//! The schema and the statements for PostgreSQL, as the crate `windbreak-postgres` runs them.
+//!
+//! They are public, so that whoever migrates the database, looks at what is in it, or writes another store for it, knows what
+//! is there. Rows are claimed by their state, never by a position that was reached: a row whose transaction commits late
+//! is found like any other.
+//!
+//! | column | what it holds |
+//! |---|---|
+//! | `place` | the order of insertion |
+//! | `queue` | which outbox of those in this table; each has ids, topics and relays of its own |
+//! | `id`, `topic`, `payload` | the [`Message`](crate::outbox::Message) |
+//! | `state` | `waiting`, `claimed`, `parked` or `done` |
+//! | `due` | when it may be claimed; of a claimed one, when its lease runs out; of a parked or done one, since when it is that |
+//! | `attempts` | how many attempts failed |
+//! | `claims` | how many times it was claimed: the fence |
+//! | `lapses` | how many claims in a row ran out unsettled |
+//! | `reason` | why it was parked, or is delivered again |
+//!
+//! That at most one message of a topic is in flight is also an index, `outbox_messages_in_flight`: the database itself
+//! refuses a second one.
+
+/// The table and its indexes, where they are missing. PostgreSQL 12 or later.
+pub const SCHEMA: &str = "\
+CREATE TABLE IF NOT EXISTS outbox_messages (
+    place BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    queue TEXT NOT NULL,
+    id TEXT NOT NULL,
+    topic TEXT NOT NULL,
+    payload BYTEA NOT NULL,
+    state TEXT NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'claimed', 'parked', 'done')),
+    due TIMESTAMPTZ NOT NULL,
+    attempts BIGINT NOT NULL DEFAULT 0,
+    claims BIGINT NOT NULL DEFAULT 0,
+    lapses BIGINT NOT NULL DEFAULT 0,
+    reason TEXT,
+    UNIQUE (queue, id)
+);
+CREATE INDEX IF NOT EXISTS outbox_messages_due ON outbox_messages (queue, state, due);
+CREATE INDEX IF NOT EXISTS outbox_messages_topic ON outbox_messages (queue, topic, place) WHERE state <> 'done';
+CREATE UNIQUE INDEX IF NOT EXISTS outbox_messages_in_flight ON outbox_messages (queue, topic) WHERE state = 'claimed';
+";
+
+/// Inserts a message, unless its id is there: then it changes no row. Queue, id, topic, payload, seconds until it is due
+/// (`float8`, as all that follow).
+pub const INSERT: &str = "\
+INSERT INTO outbox_messages (queue, id, topic, payload, due)
+VALUES ($1, $2, $3, $4, statement_timestamp() + make_interval(secs => $5))
+ON CONFLICT (queue, id) DO NOTHING";
+
+/// Claims. Queue, limit, seconds of the lease, whether parked messages are stepped over. Returns id, topic, payload,
+/// attempts, claims, lapses.
+///
+/// Of two claims at the same moment, one may break the index `outbox_messages_in_flight` (`23505`): it is to be repeated.
+pub const CLAIM: &str = "\
+WITH due AS (
+    SELECT m.place FROM outbox_messages AS m
+    WHERE m.queue = $1 AND m.state IN ('waiting', 'claimed') AND m.due <= statement_timestamp()
+      AND (m.state = 'claimed' OR NOT EXISTS (
+        SELECT 1 FROM outbox_messages AS o
+        WHERE o.queue = m.queue AND o.topic = m.topic AND o.state <> 'done'
+          AND (o.state = 'claimed' OR o.place < m.place AND (o.state <> 'parked' OR NOT $4))))
+    ORDER BY m.due, m.place LIMIT $2
+    FOR UPDATE OF m SKIP LOCKED)
+UPDATE outbox_messages AS m
+SET state = 'claimed',
+    due = statement_timestamp() + make_interval(secs => $3),
+    claims = m.claims + 1,
+    lapses = CASE m.state WHEN 'claimed' THEN m.lapses + 1 ELSE 0 END
+FROM due WHERE m.place = due.place
+RETURNING m.id, m.topic, m.payload, m.attempts, m.claims, m.lapses";
+
+/// Settles a claim, if it holds; otherwise it changes no row. Queue, id, claims, the new state, seconds until it is due,
+/// and, or NULL to leave them as they are, attempts and reason.
+pub const SETTLE: &str = "\
+UPDATE outbox_messages
+SET state = $4,
+    due = statement_timestamp() + make_interval(secs => $5),
+    attempts = coalesce($6, attempts),
+    reason = coalesce($7, reason),
+    lapses = 0
+WHERE queue = $1 AND id = $2 AND claims = $3 AND state = 'claimed'";
+
+/// Seconds until the next message can be claimed (`float8`), or no row. Queue, whether parked messages are stepped over.
+pub const NEXT_DUE: &str = "\
+SELECT greatest(0, extract(epoch FROM m.due - statement_timestamp()))::float8 FROM outbox_messages AS m
+WHERE m.queue = $1 AND m.state IN ('waiting', 'claimed')
+  AND (m.state = 'claimed' OR NOT EXISTS (
+    SELECT 1 FROM outbox_messages AS o
+    WHERE o.queue = m.queue AND o.topic = m.topic AND o.state <> 'done'
+      AND (o.state = 'claimed' OR o.place < m.place AND (o.state <> 'parked' OR NOT $2))))
+ORDER BY m.due LIMIT 1";
+
+/// Parked messages. Queue, limit, offset. Returns id, topic, payload, attempts, reason.
+pub const PARKED: &str = "\
+SELECT id, topic, payload, attempts, coalesce(reason, '') FROM outbox_messages
+WHERE queue = $1 AND state = 'parked' ORDER BY place LIMIT $2 OFFSET $3";
+
+/// Unparks a message, if it is parked; otherwise it changes no row. Queue, id.
+pub const UNPARK: &str = "\
+UPDATE outbox_messages SET state = 'waiting', attempts = 0, due = statement_timestamp()
+WHERE queue = $1 AND id = $2 AND state = 'parked'";
+
+/// Deletes messages that are done. Queue, for how many seconds at least, limit.
+pub const DELETE_DONE: &str = "\
+DELETE FROM outbox_messages WHERE place IN (
+    SELECT place FROM outbox_messages
+    WHERE queue = $1 AND state = 'done' AND due <= statement_timestamp() - make_interval(secs => $2)
+    ORDER BY due LIMIT $3
+    FOR UPDATE SKIP LOCKED)";

@@ -1,0 +1,10 @@
+//! The store in SQLite, on files.
+
+#[path = "../../../support/mod.rs"]
+mod support;
+
+mod conformance;
+mod failing;
+mod files;
+mod killed;
+mod transactions;
