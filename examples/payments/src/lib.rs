@@ -2,9 +2,13 @@
 //! twice while everything fails. `src/main.rs` says how to run it.
 
 pub mod audit;
+pub mod clients;
 pub mod domain;
+pub mod drive;
 pub mod gateway;
 pub mod gauge;
+pub mod http;
+pub mod net;
 pub mod provider;
 pub mod receiver;
 pub mod service;

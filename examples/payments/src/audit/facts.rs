@@ -36,23 +36,44 @@ pub struct Facts {
 impl Facts {
     /// What the database says.
     pub async fn read<S: Storage>(storage: &S) -> Result<Self, StorageError> {
+        let for_a_person = Self::parked(storage).await?;
+        let is_waiting = Self::is_waiting(storage).await?;
+        let (orders, quotas) = (storage.orders().await?, storage.quotas().await?);
+        Ok(Self { orders, quotas, for_a_person, is_waiting, ..Self::default() })
+    }
+
+    /// What is before a person: the orders that are listed, and the messages that are parked.
+    pub async fn parked<S: Storage>(storage: &S) -> Result<Vec<(String, String)>, StorageError> {
         let mut for_a_person = storage.for_a_person().await?;
-        let mut is_waiting = false;
         for outbox in [storage.events(), storage.sweeps()] {
-            let failed = |error: windbreak::outbox::StoreError| StorageError::Other(error.to_string());
-            is_waiting |= outbox.next_due(ParkedHead::Blocks).await.map_err(failed)?.is_some();
-            for parked in outbox.parked(0, usize::MAX >> 1).await.map_err(failed)? {
+            for parked in outbox.parked(0, MANY).await.map_err(failed)? {
                 let id = parked.message.id;
                 let order = id.rsplit_once(['.', '#']).map_or(id.as_str(), |(order, _)| order).to_owned();
                 for_a_person.push((order, format!("message {id} is parked: {}", parked.reason)));
             }
         }
-        let (orders, quotas) = (storage.orders().await?, storage.quotas().await?);
-        Ok(Self { orders, quotas, for_a_person, is_waiting, ..Self::default() })
+        Ok(for_a_person)
+    }
+
+    /// Whether an outbox still has something to deliver.
+    pub async fn is_waiting<S: Storage>(storage: &S) -> Result<bool, StorageError> {
+        for outbox in [storage.events(), storage.sweeps()] {
+            if outbox.next_due(ParkedHead::Blocks).await.map_err(failed)?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     #[must_use]
     pub fn with_receiver(self, receiver: &Receiver) -> Self {
         Self { events: receiver.events(), out_of_order: receiver.out_of_order(), ..self }
     }
+}
+
+/// More than a person ever looks at.
+const MANY: usize = 10_000;
+
+fn failed(error: windbreak::outbox::StoreError) -> StorageError {
+    StorageError::Other(error.to_string())
 }

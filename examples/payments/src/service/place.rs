@@ -20,6 +20,22 @@ enum No {
     Failed(String),
 }
 
+/// What the first transaction writes.
+pub(super) enum Written {
+    New(NewOrder),
+    /// An order that failed, which is to be tried again.
+    Again(Order),
+}
+
+impl Written {
+    fn id(&self) -> &str {
+        match self {
+            Self::New(new) => &new.id,
+            Self::Again(order) => &order.id,
+        }
+    }
+}
+
 impl<W: Wire, S: Storage> Shop<W, S> {
     /// Takes an order: writes it down with its quota, charges it, and writes down what came of that.
     ///
@@ -29,10 +45,15 @@ impl<W: Wire, S: Storage> Shop<W, S> {
         if let Err(what) = new.check() {
             return Reply::Invalid(what);
         }
-        observed(self.order(new)).await
+        self.pay(Written::New(new)).await
     }
 
-    async fn order(&self, new: NewOrder) -> Reply {
+    /// The whole way of an order, from its first transaction to its last.
+    pub(super) async fn pay(&self, order: Written) -> Reply {
+        observed(self.order(order)).await
+    }
+
+    async fn order(&self, order: Written) -> Reply {
         // What is certain of an order that failed. The undo writes it down.
         let certain: Arc<OnceLock<News>> = Arc::default();
         // Dropped on the way, the order stays PENDING: its undos must not run, because its effect is unknown.
@@ -40,8 +61,8 @@ impl<W: Wire, S: Storage> Shop<W, S> {
 
         // Transaction 1: order, quota and messages.
         let written = saga
-            .step("quota", self.write_down(&new))
-            .note(new.id.clone())
+            .step("quota", self.write_down(&order))
+            .note(order.id().to_owned())
             .effect_of(|_| Effect::NotApplied)
             .undo({
                 let (this, certain) = (self.clone(), Arc::clone(&certain));
@@ -89,7 +110,14 @@ impl<W: Wire, S: Storage> Shop<W, S> {
         }
     }
 
-    async fn write_down(&self, new: &NewOrder) -> Result<Order, No> {
+    async fn write_down(&self, order: &Written) -> Result<Order, No> {
+        match order {
+            Written::New(new) => self.write_new(new).await,
+            Written::Again(order) => self.write_again(order, "replay").await,
+        }
+    }
+
+    async fn write_new(&self, new: &NewOrder) -> Result<Order, No> {
         let journal = &self.inside.journal;
         let change = Change::new_order(new, journal.sweep_after());
         let no = |reply| Err(No::Reply(reply));
@@ -98,18 +126,23 @@ impl<W: Wire, S: Storage> Shop<W, S> {
             Ok(Placed::NoQuota) => no(Reply::NoQuota),
             Ok(Placed::Known(order)) if !is_same(&order, new) => no(Reply::Conflict),
             // It failed, and was certainly not charged: the client tries again.
-            Ok(Placed::Known(order)) => match journal.tell(&Key::of(&order), &News::TryAgain, "client").await {
-                Ok(Told::Changed(order)) => Ok(order),
-                Ok(Told::NoQuota(_)) => no(Reply::NoQuota),
-                Ok(told) => no(Reply::of(told.order().unwrap_or(order), None)),
-                Err(error) => no(Reply::Storage(error)),
-            },
+            Ok(Placed::Known(order)) => self.write_again(&order, "client").await,
             Err(error) => no(Reply::Storage(error)),
         }
     }
 
+    /// Another attempt, under a new key, if the row says that this may be.
+    async fn write_again(&self, order: &Order, by: &str) -> Result<Order, No> {
+        match self.inside.journal.tell(&Key::of(order), &News::TryAgain, by).await {
+            Ok(Told::Changed(order)) => Ok(order),
+            Ok(Told::NoQuota(_)) => Err(No::Reply(Reply::NoQuota)),
+            Ok(told) => Err(No::Reply(Reply::of(told.order().unwrap_or_else(|| order.clone()), None))),
+            Err(error) => Err(No::Reply(Reply::Storage(error))),
+        }
+    }
+
     /// What became of it, if that is known. It fails only where it is certain that nothing is charged.
-    pub(super) async fn charge(
+    async fn charge(
         &self,
         order: &Order,
         certain: &OnceLock<News>,

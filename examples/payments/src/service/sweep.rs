@@ -89,7 +89,7 @@ impl<W: Wire, S: Storage> Shop<W, S> {
         }
     }
 
-    async fn within<T>(&self, call: impl Future<Output = Result<T, PayError>>) -> Result<T, PayError> {
+    pub(super) async fn within<T>(&self, call: impl Future<Output = Result<T, PayError>>) -> Result<T, PayError> {
         let limit: Duration = self.inside.numbers.question;
         timeout(limit, call).await.unwrap_or(Err(PayError::unclear("timeout")))
     }

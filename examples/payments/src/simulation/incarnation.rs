@@ -4,10 +4,12 @@ use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
 use super::line::{Line, Mail};
+use crate::clients::{Answered, Counter};
+use crate::domain::NewOrder;
 use crate::gateway::Numbers;
 use crate::provider::Upstream;
 use crate::receiver::Receiver;
-use crate::service::{Shop, relay};
+use crate::service::{Reply, Shop, relay};
 use crate::storage::Memory;
 
 pub(super) type SimShop = Shop<Line, Memory>;
@@ -80,5 +82,16 @@ impl Process {
 
     fn alive(&self) -> MutexGuard<'_, Option<Alive>> {
         self.alive.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Counter for Process {
+    async fn order(&self, new: NewOrder) -> Option<Answered> {
+        let reply = self.call(move |shop| async move { shop.place(new).await }).await?;
+        let retry_after = match reply {
+            Reply::Unavailable { retry_after, .. } => retry_after,
+            _ => None,
+        };
+        Some(Answered { status: reply.status(), retry_after })
     }
 }

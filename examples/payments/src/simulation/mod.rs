@@ -2,7 +2,6 @@
 //! all tasks of the service are dropped at a moment that the seed chooses.
 
 mod chaos;
-mod client;
 mod incarnation;
 mod line;
 mod run;

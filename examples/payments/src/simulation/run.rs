@@ -1,4 +1,4 @@
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rand::rngs::SmallRng;
@@ -8,9 +8,9 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::chaos::{courier, crashes, outages};
-use super::client::{CUSTOMERS, Promises, client, order};
 use super::incarnation::Process;
 use crate::audit::{Facts, Report, audit};
+use crate::clients::{CUSTOMERS, Promises, client, order, quota};
 use crate::domain::{Provider, State};
 use crate::gateway::Numbers;
 use crate::provider::{Condition, Upstream, Weather};
@@ -71,10 +71,8 @@ async fn simulate(plan: Plan) -> Run {
         ..Numbers::default()
     };
     let process = Process::new(storage.clone(), providers, receiver, numbers);
-    // Enough for about two thirds of what is ordered.
-    let most = i64::from(plan.orders) * 2 / i64::from(CUSTOMERS) * 2 / 3 + 4;
     for customer in 0..CUSTOMERS {
-        storage.set_quota(&format!("c{customer}"), most).await.expect("the memory is well");
+        storage.set_quota(&format!("c{customer}"), quota(plan.orders)).await.expect("the memory is well");
     }
     process.start().await;
 
@@ -84,7 +82,7 @@ async fn simulate(plan: Plan) -> Run {
     for index in 0..plan.orders {
         let new = order(index, &mut rng);
         let begin = rush.mul_f64(rng.random());
-        let client = client(process.clone(), new, rng.random(), Arc::clone(&promises));
+        let client = client(process.clone(), new, rng.random(), promises.clone());
         clients.spawn(async move {
             sleep(begin).await;
             client.await;
@@ -125,7 +123,7 @@ async fn finish(process: &Process, promises: &Promises, crashes: u32) -> Run {
     let calls = process.providers.iter().map(|provider| provider.calls()).sum();
     let books: Vec<_> = process.providers.iter().map(|provider| (provider.provider, provider.books())).collect();
     let reversals = books.iter().flat_map(|(_, books)| books.all()).map(|(_, payment)| payment.reversals).sum();
-    let promises = promises.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let promises = promises.all();
     let facts = Facts { books, calls, promises, ..facts };
     let report = audit(&facts);
     let count = |is: fn(&State) -> bool| facts.orders.iter().filter(|order| is(&order.state)).count();

@@ -54,6 +54,26 @@ impl Postgres {
         Ok(Sql::new(Self { pool: Arc::new(pool), events, sweeps }))
     }
 
+    /// Makes an empty database on the same server, and returns its URL.
+    pub async fn create_database(url: &str, name: &str) -> Result<String, StorageError> {
+        Self::command(url, &format!("CREATE DATABASE {name}")).await?;
+        let (base, options) = url.split_once('?').map_or((url, ""), |(base, options)| (base, options));
+        let host = base.find("://").and_then(|at| base[at + 3..].find('/').map(|slash| &base[..at + 3 + slash]));
+        let options = if options.is_empty() { String::new() } else { format!("?{options}") };
+        Ok(format!("{}/{name}{options}", host.unwrap_or(base)))
+    }
+
+    /// Drops it, also while somebody is connected to it.
+    pub async fn drop_database(url: &str, name: &str) -> Result<(), StorageError> {
+        Self::command(url, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await
+    }
+
+    async fn command(url: &str, command: &str) -> Result<(), StorageError> {
+        let (client, connection) = tokio_postgres::connect(url, NoTls).await.map_err(failed)?;
+        tokio::spawn(connection);
+        client.batch_execute(command).await.map_err(failed)
+    }
+
     async fn transact(&self, client: &mut Client, steps: &[Step]) -> Result<Wrote, StorageError> {
         let transaction = client.transaction().await.map_err(failed)?;
         for (index, step) in steps.iter().enumerate() {
