@@ -8,8 +8,8 @@ use crate::provider::{Calls, Payment};
 /// Compares everything with everything.
 pub fn audit(facts: &Facts) -> Report {
     let mut audit = Audit { facts, report: Report::default() };
-    audit.states();
     audit.charges();
+    audit.states();
     audit.quota();
     audit.events();
     audit.connections();
@@ -59,10 +59,9 @@ impl Audit<'_> {
             facts.orders.iter().filter(due).fold((0, 0), |(count, sum), order| (count + 1, sum + order.cents));
         let mut charged = (0_u64, 0_u64);
         let mut taken: BTreeMap<String, u32> = BTreeMap::new();
-        let (mut many_voids, mut reversals) = (0_u32, 0_u32);
+        let mut many_voids = 0_u32;
         for (provider, books) in &facts.books {
             for (text, payment) in books.all() {
-                reversals += payment.reversals;
                 let key = Key::parse(text);
                 let order = key.as_ref().and_then(|key| orders.get(key.order.as_str()));
                 let Some((key, order)) = key.as_ref().zip(order) else {
@@ -89,7 +88,10 @@ impl Audit<'_> {
                 }
             }
         }
-        let twice = taken.values().filter(|charges| **charges > 1).count();
+        let twice: Vec<_> = taken.iter().filter(|(_, charges)| **charges > 1).collect();
+        for (order, charges) in &twice {
+            self.report.findings.insert(0, Finding { order: Some((*order).clone()), what: format!("charged {charges} times") });
+        }
         for order in facts.orders.iter().filter(due) {
             if !taken.contains_key(&order.id) {
                 self.finding(&order.id, format!("is {}, and not charged", order.state));
@@ -98,10 +100,9 @@ impl Audit<'_> {
         let missing = facts.orders.iter().filter(due).filter(|order| !taken.contains_key(&order.id)).count();
         self.line("charges = completed orders", count, charged.0);
         self.line("cents charged = cents of completed orders", cents, charged.1);
-        self.line("orders charged twice", 0, twice);
+        self.line("orders charged twice", 0, twice.len());
         self.line("orders completed and not charged", 0, missing);
         self.line("voids or refunds too many", 0, many_voids);
-        let _ = reversals;
     }
 
     /// What is used is what the orders hold that did not fail.

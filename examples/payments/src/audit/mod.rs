@@ -4,7 +4,9 @@
 mod examine;
 mod facts;
 mod report;
+mod wrong;
 
 pub use examine::audit;
 pub use facts::{Facts, Promise};
 pub use report::{Finding, Line, Report};
+pub use wrong::Wrong;

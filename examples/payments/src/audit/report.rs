@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::fmt;
 
 /// What the audit says.
@@ -30,10 +31,9 @@ impl Report {
 
     /// The orders that something was found about, each once.
     pub fn orders(&self) -> Vec<&str> {
-        let mut orders: Vec<_> = self.findings.iter().filter_map(|finding| finding.order.as_deref()).collect();
-        orders.sort_unstable();
-        orders.dedup();
-        orders
+        let mut seen = HashSet::new();
+        let orders = self.findings.iter().filter_map(|finding| finding.order.as_deref());
+        orders.filter(|order| seen.insert(*order)).collect()
     }
 }
 
@@ -42,6 +42,9 @@ impl Line {
         self.expected == self.found
     }
 }
+
+/// More than this says no more.
+const SHOWN: usize = 12;
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -54,11 +57,11 @@ impl fmt::Display for Report {
             let mark = if line.is_right() { "" } else { "   <-- WRONG" };
             writeln!(f, "{:what$}  {:>expected$}  {}{mark}", line.what, line.expected, line.found)?;
         }
-        for Finding { order, what } in self.findings.iter().take(20) {
+        for Finding { order, what } in self.findings.iter().take(SHOWN) {
             writeln!(f, "  {}: {what}", order.as_deref().unwrap_or("-"))?;
         }
-        if self.findings.len() > 20 {
-            writeln!(f, "  and {} more", self.findings.len() - 20)?;
+        if self.findings.len() > SHOWN {
+            writeln!(f, "  and {} more", self.findings.len() - SHOWN)?;
         }
         Ok(())
     }

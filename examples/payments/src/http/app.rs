@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::orders::{callback, place, show};
 use super::status::status;
+use super::wire::HttpMail;
 use crate::domain::NewOrder;
 use crate::gateway::Wire;
 use crate::service::{Reply, Shop};
@@ -18,8 +19,8 @@ use crate::storage::Storage;
 #[derive(Debug)]
 pub(super) struct App<W, S> {
     pub(super) shop: Shop<W, S>,
-    /// Whether orders are taken without the library.
-    pub(super) is_naive: bool,
+    /// Where events go, if orders are taken without the library.
+    pub(super) naive: Option<HttpMail>,
     /// Where each provider says how it was called.
     pub(super) providers: Arc<[String; 2]>,
     pub(super) client: reqwest::Client,
@@ -27,14 +28,17 @@ pub(super) struct App<W, S> {
 
 impl<W, S> Clone for App<W, S> {
     fn clone(&self) -> Self {
-        let Self { shop, is_naive, providers, client } = self;
-        Self { shop: shop.clone(), is_naive: *is_naive, providers: Arc::clone(providers), client: client.clone() }
+        let Self { shop, naive, providers, client } = self;
+        Self { shop: shop.clone(), naive: naive.clone(), providers: Arc::clone(providers), client: client.clone() }
     }
 }
 
 impl<W: Wire, S: Storage> App<W, S> {
     pub(super) async fn place(&self, new: NewOrder) -> Reply {
-        if self.is_naive { self.shop.place_naively(new).await } else { self.shop.place(new).await }
+        match &self.naive {
+            Some(mail) => self.shop.place_naively(new, mail.clone()).await,
+            None => self.shop.place(new).await,
+        }
     }
 
     pub(super) fn router(self) -> Router {

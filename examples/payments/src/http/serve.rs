@@ -44,12 +44,13 @@ pub async fn serve<S: Storage>(
     let wires = serve.providers.clone().map(|base| HttpWire { client: client.clone(), base });
     let shop = Shop::new(storage, wires, serve.numbers)?;
     shop.restore_switches().await?;
+    let mail = HttpMail { client: client.clone(), url: serve.events };
     let listener = TcpListener::bind(serve.listen).await?;
     let app = App {
         shop: shop.clone(),
-        is_naive: serve.is_naive,
+        naive: serve.is_naive.then(|| mail.clone()),
         providers: Arc::new(serve.providers),
-        client: client.clone(),
+        client,
     };
     let (stop, mut stopped) = tokio::sync::watch::channel(false);
     tokio::spawn(async move {
@@ -61,7 +62,6 @@ pub async fn serve<S: Storage>(
         if serve.is_naive {
             return Ok(());
         }
-        let mail = HttpMail { client, url: serve.events };
         relay(shop, mail, async move { _ = relays_stopped.wait_for(|stopped| *stopped).await }).await
     };
     let serving = axum::serve(listener, app.router())

@@ -9,6 +9,7 @@ mod relay;
 mod replay;
 mod reply;
 mod shop;
+mod strategies;
 mod sweep;
 
 pub use callback::Heard;

@@ -14,6 +14,19 @@ use crate::storage::Memory;
 
 pub(super) type SimShop = Shop<Line, Memory>;
 
+/// How orders are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Program {
+    /// This program's way.
+    ByState,
+    /// Without the library.
+    Naive,
+    /// The call, then the transaction.
+    AfterTheCall,
+    /// The transaction, then the call.
+    BeforeTheCall,
+}
+
 /// The order service: what outlives a crash of it, and what does not.
 #[derive(Debug, Clone)]
 pub(super) struct Process {
@@ -21,6 +34,7 @@ pub(super) struct Process {
     pub(super) providers: [Arc<Upstream>; 2],
     pub(super) receiver: Arc<Receiver>,
     pub(super) numbers: Numbers,
+    program: Program,
     alive: Arc<Mutex<Option<Alive>>>,
 }
 
@@ -37,8 +51,9 @@ impl Process {
         providers: [Arc<Upstream>; 2],
         receiver: Arc<Receiver>,
         numbers: Numbers,
+        program: Program,
     ) -> Self {
-        Self { storage, providers, receiver, numbers, alive: Arc::default() }
+        Self { storage, providers, receiver, numbers, program, alive: Arc::default() }
     }
 
     pub(super) async fn start(&self) {
@@ -87,7 +102,16 @@ impl Process {
 
 impl Counter for Process {
     async fn order(&self, new: NewOrder) -> Option<Answered> {
-        let reply = self.call(move |shop| async move { shop.place(new).await }).await?;
+        let (program, mail) = (self.program, Mail(Arc::clone(&self.receiver)));
+        let place = move |shop: SimShop| async move {
+            match program {
+                Program::ByState => shop.place(new).await,
+                Program::Naive => shop.place_naively(new, mail).await,
+                Program::AfterTheCall => shop.place_after_the_call(new).await,
+                Program::BeforeTheCall => shop.place_before_the_call(new).await,
+            }
+        };
+        let reply = self.call(place).await?;
         let retry_after = match reply {
             Reply::Unavailable { retry_after, .. } => retry_after,
             _ => None,

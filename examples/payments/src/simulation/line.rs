@@ -16,7 +16,7 @@ const WAY: Duration = Duration::from_millis(1);
 
 /// To a provider in the same process.
 #[derive(Debug, Clone)]
-pub(super) struct Line(pub(super) Arc<Upstream>);
+pub struct Line(pub Arc<Upstream>);
 
 impl Wire for Line {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, WireError> {
@@ -38,7 +38,7 @@ impl Wire for Line {
 
 /// To the receiver of events in the same process.
 #[derive(Debug, Clone)]
-pub(super) struct Mail(pub(super) Arc<Receiver>);
+pub struct Mail(pub Arc<Receiver>);
 
 impl Delivery for Mail {
     async fn deliver(&self, id: &str, body: &[u8]) -> Result<(), EventError> {

@@ -6,4 +6,6 @@ mod incarnation;
 mod line;
 mod run;
 
+pub use incarnation::Program;
+pub use line::{Line, Mail};
 pub use run::{Plan, Run, run};

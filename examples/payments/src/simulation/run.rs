@@ -8,8 +8,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::chaos::{courier, crashes, outages};
-use super::incarnation::Process;
-use crate::audit::{Facts, Report, audit};
+use super::incarnation::{Process, Program};
+use crate::audit::{Facts, Report, Wrong, audit};
 use crate::clients::{CUSTOMERS, Promises, client, order, quota};
 use crate::domain::{Provider, State};
 use crate::gateway::Numbers;
@@ -24,11 +24,12 @@ pub struct Plan {
     pub orders: u32,
     pub crashes: u32,
     pub weather: Weather,
+    pub program: Program,
 }
 
 impl Plan {
     pub const fn new(seed: u64, orders: u32) -> Self {
-        Self { seed, orders, crashes: 3, weather: Weather::ROUGH }
+        Self { seed, orders, crashes: 3, weather: Weather::ROUGH, program: Program::ByState }
     }
 }
 
@@ -36,6 +37,7 @@ impl Plan {
 #[derive(Debug)]
 pub struct Run {
     pub report: Report,
+    pub wrong: Wrong,
     pub completed: usize,
     pub failed: usize,
     pub reversals: u32,
@@ -70,7 +72,7 @@ async fn simulate(plan: Plan) -> Run {
         sweep_after: Duration::from_millis(rng.random_range(500..6_000)),
         ..Numbers::default()
     };
-    let process = Process::new(storage.clone(), providers, receiver, numbers);
+    let process = Process::new(storage.clone(), providers, receiver, numbers, plan.program);
     for customer in 0..CUSTOMERS {
         storage.set_quota(&format!("c{customer}"), quota(plan.orders)).await.expect("the memory is well");
     }
@@ -133,6 +135,7 @@ async fn finish(process: &Process, promises: &Promises, crashes: u32) -> Run {
         histories.push((order.to_owned(), history));
     }
     Run {
+        wrong: Wrong::of(&facts),
         completed: count(|state| matches!(state, State::Completed { .. })),
         failed: count(|state| matches!(state, State::Failed(_))),
         reversals,

@@ -48,6 +48,12 @@ impl Change {
         Self { before: Some(before), after, line, event, sweep }
     }
 
+    /// The same, with the event that fits what the order is after it.
+    #[must_use]
+    pub fn told(self) -> Self {
+        Self { event: Some(event(&self.after)), ..self }
+    }
+
     /// What the customer uses more, or less, of the quota.
     pub fn quota(&self) -> i64 {
         let held = |order: &Order| if order.state.holds_quota() { i64::from(order.units) } else { 0 };

@@ -32,6 +32,14 @@ pub struct Sqlite {
 impl Sqlite {
     /// Opens the file, or makes it. It blocks on the file: call it while the program starts.
     pub fn open(path: &Path) -> Result<Sql<Self>, StorageError> {
+        Self::open_with(path, |_| Ok(()))
+    }
+
+    /// The same, with settings of your own for the connections, once the tables are there.
+    pub fn open_with(
+        path: &Path,
+        settings: impl Fn(&Connection) -> rusqlite::Result<()>,
+    ) -> Result<Sql<Self>, StorageError> {
         let events = SqliteStore::open(path).map_err(outbox)?;
         let connect = || {
             let connection = Connection::open(path)?;
@@ -43,6 +51,7 @@ impl Sqlite {
         };
         let (writer, reader) = (connect().map_err(failed)?, connect().map_err(failed)?);
         writer.execute_batch(&sqlite_schema()).map_err(failed)?;
+        [&writer, &reader].into_iter().try_for_each(settings).map_err(failed)?;
         let (sweeps, events) = (events.queue("sweeps"), events.queue("events"));
         let [writer, reader] = [writer, reader].map(|connection| Arc::new(Mutex::new(connection)));
         Ok(Sql::new(Self { writer, reader, events, sweeps }))
