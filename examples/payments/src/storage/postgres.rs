@@ -41,15 +41,18 @@ struct Pool {
 impl Postgres {
     /// `url` is `postgres://user@host/database`.
     pub async fn connect(url: &str) -> Result<Sql<Self>, StorageError> {
-        let config: tokio_postgres::Config = url.parse().map_err(failed)?;
-        let outbox_store = PostgresStore::connect(url).await.map_err(outbox)?;
-        outbox_store.create_table().await.map_err(outbox)?;
-        let pool = Pool { config, permits: Semaphore::new(CONNECTIONS), idle: Mutex::default() };
+        PostgresStore::connect(url).await.map_err(outbox)?.create_table().await.map_err(outbox)?;
         // The lock is there because `IF NOT EXISTS` alone fails where two programs meet.
         let batch = format!("SELECT pg_advisory_xact_lock(hashtext('orders'));{}", postgres_schema());
-        let client = pool.take().await?;
-        client.batch_execute(&batch).await.map_err(failed)?;
-        pool.put(client);
+        Self::command(url, &batch).await?;
+        Self::connect_to_ready(url).await
+    }
+
+    /// The same, where the tables are there already.
+    pub async fn connect_to_ready(url: &str) -> Result<Sql<Self>, StorageError> {
+        let config: tokio_postgres::Config = url.parse().map_err(failed)?;
+        let outbox_store = PostgresStore::connect(url).await.map_err(outbox)?;
+        let pool = Pool { config, permits: Semaphore::new(CONNECTIONS), idle: Mutex::default() };
         let (events, sweeps) = (outbox_store.queue("events"), outbox_store.queue("sweeps"));
         Ok(Sql::new(Self { pool: Arc::new(pool), events, sweeps }))
     }

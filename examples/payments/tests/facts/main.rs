@@ -1,0 +1,11 @@
+//! Every fact on both databases: SQLite, and the PostgreSQL server that `WINDBREAK_POSTGRES` names. Without one these tests
+//! say that they were skipped; with `WINDBREAK_POSTGRES_REQUIRED=1` they fail instead.
+
+mod bad_input;
+mod databases;
+mod events;
+mod money;
+mod orders;
+mod repair;
+mod shop;
+mod sweep;
