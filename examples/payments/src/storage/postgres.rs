@@ -196,6 +196,10 @@ fn silent() -> StorageError {
 }
 
 fn failed(error: tokio_postgres::Error) -> StorageError {
+    kind(&error)
+}
+
+fn kind(error: &tokio_postgres::Error) -> StorageError {
     let text = error.as_db_error().map_or_else(|| error.to_string(), ToString::to_string);
     let Some(code) = error.code() else { return StorageError::Other(text) };
     let locked = [
@@ -215,6 +219,8 @@ fn failed(error: tokio_postgres::Error) -> StorageError {
     }
 }
 
+/// What is behind the error of the outbox, in our words.
 fn outbox(error: StoreError) -> StorageError {
-    StorageError::Other(error.to_string())
+    let cause = std::error::Error::source(&error).and_then(|cause| cause.downcast_ref());
+    cause.map_or_else(|| StorageError::Other(error.to_string()), kind)
 }

@@ -145,6 +145,10 @@ async fn blocking<T: Send + 'static>(
 }
 
 fn failed(error: rusqlite::Error) -> StorageError {
+    kind(&error)
+}
+
+fn kind(error: &rusqlite::Error) -> StorageError {
     let text = error.to_string();
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StorageError::Locked(text),
@@ -154,6 +158,8 @@ fn failed(error: rusqlite::Error) -> StorageError {
     }
 }
 
+/// What is behind the error of the outbox, in our words.
 fn outbox(error: StoreError) -> StorageError {
-    StorageError::Other(error.to_string())
+    let cause = std::error::Error::source(&error).and_then(|cause| cause.downcast_ref());
+    cause.map_or_else(|| StorageError::Other(error.to_string()), kind)
 }
