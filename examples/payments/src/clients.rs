@@ -1,7 +1,7 @@
 //! Those who order: in the simulation and over HTTP alike.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rand::rngs::SmallRng;
@@ -26,15 +26,38 @@ pub struct Answered {
 
 /// What the clients were told last, by order.
 #[derive(Debug, Clone, Default)]
-pub struct Promises(Arc<Mutex<BTreeMap<String, Promise>>>);
+pub struct Promises(Arc<Mutex<Told>>);
+
+#[derive(Debug, Default)]
+struct Told {
+    promises: BTreeMap<String, Promise>,
+    statuses: BTreeMap<u16, u32>,
+}
 
 impl Promises {
-    fn tell(&self, order: &str, promise: Promise) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(order.to_owned(), promise);
+    fn tell(&self, order: &str, status: u16) {
+        let mut told = self.told();
+        *told.statuses.entry(status).or_default() += 1;
+        let promise = match status {
+            200 | 201 => Promise::Completed,
+            202 => Promise::Pending,
+            402 => Promise::Declined,
+            _ => return,
+        };
+        told.promises.insert(order.to_owned(), promise);
     }
 
     pub fn all(&self) -> BTreeMap<String, Promise> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.told().promises.clone()
+    }
+
+    /// How many requests were answered with each status.
+    pub fn statuses(&self) -> BTreeMap<u16, u32> {
+        self.told().statuses.clone()
+    }
+
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -66,12 +89,7 @@ pub async fn client(counter: impl Counter, new: NewOrder, seed: u64, promises: P
             sleep(Duration::from_millis(rng.random_range(50..1_000))).await;
             continue;
         };
-        match answered.status {
-            200 | 201 => promises.tell(&new.id, Promise::Completed),
-            202 => promises.tell(&new.id, Promise::Pending),
-            402 => promises.tell(&new.id, Promise::Declined),
-            _ => {}
-        }
+        promises.tell(&new.id, answered.status);
         if answered.status != 503 || tries >= 4 {
             return;
         }

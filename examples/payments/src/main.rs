@@ -31,12 +31,15 @@ struct Cli {
     /// Orders a second.
     #[arg(long, default_value_t = 60)]
     rate: u32,
-    /// A PostgreSQL server, as postgres://user@host/database. Default: SQLite, in a file of its own.
+    /// A PostgreSQL server, as `postgres://user@host/database`. Default: SQLite, in a file of its own.
     #[arg(long)]
     database: Option<String>,
     /// The same without the library: the audit finds what goes wrong.
     #[arg(long)]
     naive: bool,
+    /// Leaves the service up before the audit, to look at the page and to try the other commands, until Ctrl-C.
+    #[arg(long)]
+    stay: bool,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -89,7 +92,7 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Cli::parse()).await {
+    match Box::pin(run(Cli::parse())).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -104,18 +107,19 @@ async fn run(cli: Cli) -> Result<bool, BoxError> {
     match cli.command {
         None => story(cli).await,
         Some(Command::Serve { listen, database, alpha, beta, events, naive }) => {
-            let plan =
-                Serve { listen, providers: [alpha, beta], events, numbers: Numbers::default(), is_naive: naive };
+            let plan = Serve { listen, providers: [alpha, beta], events, numbers: Numbers::default(), is_naive: naive };
             let shutdown = async { _ = tokio::signal::ctrl_c().await };
             match Place::parse(&database) {
-                Place::Sqlite(path) => serve(sqlite(&path).await?, plan, shutdown).await?,
-                Place::Postgres(url) => serve(Postgres::connect(&url).await?, plan, shutdown).await?,
+                Place::Sqlite(path) => Box::pin(serve(sqlite(&path).await?, plan, shutdown)).await?,
+                Place::Postgres(url) => Box::pin(serve(Postgres::connect(&url).await?, plan, shutdown)).await?,
             }
             Ok(true)
         }
         Some(Command::Replay { service }) => post(&service, "/admin/replay").await,
         Some(Command::Reconcile { service }) => post(&service, "/admin/reconcile").await,
-        Some(Command::Switch { service, name, value }) => post(&service, &format!("/admin/switch/{name}/{value}")).await,
+        Some(Command::Switch { service, name, value }) => {
+            post(&service, &format!("/admin/switch/{name}/{value}")).await
+        }
         Some(Command::Simulate { seeds, orders }) => {
             tokio::task::spawn_blocking(move || simulate(seeds, orders)).await.map_err(Into::into)
         }
@@ -134,8 +138,8 @@ async fn post(service: &str, path: &str) -> Result<bool, BoxError> {
 async fn story(cli: Cli) -> Result<bool, BoxError> {
     let home = Home::new(cli.database.as_deref(), cli.seed).await?;
     let database = home.text();
-    let Cli { orders, seed, kills, rate, naive: is_naive, .. } = cli;
-    let plan = Drive { orders, seed, kills, rate, is_naive, database: database.clone() };
+    let Cli { orders, seed, kills, rate, naive: is_naive, stay: stays, .. } = cli;
+    let plan = Drive { orders, seed, kills, rate, is_naive, stays, database: database.clone() };
     let driven = match Place::parse(&database) {
         Place::Sqlite(path) => drive(sqlite(&path).await?, &plan).await?,
         Place::Postgres(url) => drive(Postgres::connect(&url).await?, &plan).await?,
@@ -166,6 +170,8 @@ fn show(driven: &Driven) {
         "{} calls to providers, {} charges given back by a void, {} events came again and were known",
         facts.calls.all, driven.reversals, driven.repeats
     );
+    let statuses: Vec<String> = driven.statuses.iter().map(|(status, count)| format!("{status}: {count}")).collect();
+    println!("clients were answered {}", statuses.join(", "));
     if !driven.replayed.is_empty() {
         println!("replay:    {}", driven.replayed);
         println!("reconcile: {}", driven.reconciled);
@@ -206,7 +212,9 @@ fn simulate(seeds: u64, orders: u32) -> bool {
             }
         }
     }
-    println!("{seeds} seeds: {completed} completed, {failed} failed, {reversals} given back, {crashes} crashes, {dirty} not clean");
+    println!(
+        "{seeds} seeds: {completed} completed, {failed} failed, {reversals} given back, {crashes} crashes, {dirty} not clean"
+    );
     dirty == 0
 }
 
@@ -220,7 +228,10 @@ fn strategies() -> bool {
         ("naive: no library at all", Program::Naive),
     ];
     println!("{SEEDS} runs of 50 orders each, few faults, and 3 crashes a run\n");
-    println!("{:34} {:>9} {:>22} {:>24} {:>14}", "", "completed", "charged, not completed", "completed, not charged", "charged twice");
+    println!(
+        "{:34} {:>9} {:>22} {:>24} {:>14}",
+        "", "completed", "charged, not completed", "completed, not charged", "charged twice"
+    );
     for (name, program) in rows {
         let (mut completed, mut open, mut missing, mut twice) = (0, 0, 0, 0);
         for seed in 0..SEEDS {

@@ -89,4 +89,3 @@ pub async fn listener() -> io::Result<TcpListener> {
 pub fn url(listener: &TcpListener) -> io::Result<String> {
     Ok(format!("http://{}", listener.local_addr()?))
 }
-

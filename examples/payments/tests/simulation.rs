@@ -81,11 +81,8 @@ fn without_the_library_orders_are_charged_twice_or_left_behind() {
 #[test]
 fn each_order_of_call_and_transaction_loses_what_it_must() {
     let weather = Weather { fault_ratio: 0.0, question_fault_ratio: 0.0 };
-    let rows = [
-        (Program::ByState, false, false),
-        (Program::AfterTheCall, true, false),
-        (Program::BeforeTheCall, false, true),
-    ];
+    let rows =
+        [(Program::ByState, false, false), (Program::AfterTheCall, true, false), (Program::BeforeTheCall, false, true)];
     for (program, charges_are_lost, orders_are_unpaid) in rows {
         let (lost, unpaid) = (AtomicU64::new(0), AtomicU64::new(0));
         let plan = |seed| Plan { program, weather, crashes: 8, ..Plan::new(seed, ORDERS) };

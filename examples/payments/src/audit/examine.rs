@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt::Display;
 
 use super::facts::{Facts, Promise};
 use super::report::{Finding, Line, Report};
@@ -23,7 +24,7 @@ struct Audit<'a> {
 }
 
 impl Audit<'_> {
-    fn line(&mut self, what: &'static str, expected: impl ToString, found: impl ToString) {
+    fn line<T: Display>(&mut self, what: &'static str, expected: T, found: T) {
         self.report.lines.push(Line { what, expected: expected.to_string(), found: found.to_string() });
     }
 
@@ -76,7 +77,8 @@ impl Audit<'_> {
                     charged = (charged.0 + 1, charged.1 + payment.cents);
                     *taken.entry(key.order.clone()).or_default() += 1;
                     if !is_due {
-                        let what = format!("charged {} at {provider} under {text}, and it is {}", payment.cents, order.state);
+                        let what =
+                            format!("charged {} at {provider} under {text}, and it is {}", payment.cents, order.state);
                         self.finding(&key.order, what);
                     } else if payment.cents != order.cents {
                         self.finding(&key.order, format!("charged {} instead of {}", payment.cents, order.cents));
@@ -90,7 +92,9 @@ impl Audit<'_> {
         }
         let twice: Vec<_> = taken.iter().filter(|(_, charges)| **charges > 1).collect();
         for (order, charges) in &twice {
-            self.report.findings.insert(0, Finding { order: Some((*order).clone()), what: format!("charged {charges} times") });
+            self.report
+                .findings
+                .insert(0, Finding { order: Some((*order).clone()), what: format!("charged {charges} times") });
         }
         for order in facts.orders.iter().filter(due) {
             if !taken.contains_key(&order.id) {
@@ -117,7 +121,8 @@ impl Audit<'_> {
         for quota in &facts.quotas {
             let held = held.get(quota.customer.as_str()).copied().unwrap_or(0);
             if held != quota.used || quota.used > quota.most {
-                let what = format!("quota of {}: {} used, {held} held, at most {}", quota.customer, quota.used, quota.most);
+                let what =
+                    format!("quota of {}: {} used, {held} held, at most {}", quota.customer, quota.used, quota.most);
                 self.report.findings.push(Finding { order: None, what });
             }
         }
@@ -130,7 +135,7 @@ impl Audit<'_> {
         for event in &facts.events {
             received.entry(&event.order).or_default().push(event);
         }
-        let written: u64 = facts.orders.iter().map(|order| u64::from(order.events)).sum();
+        let written: usize = facts.orders.iter().map(|order| order.events as usize).sum();
         self.line("events delivered", written, facts.events.len());
         self.line("events out of order", 0, facts.out_of_order.len());
         for order in &facts.orders {

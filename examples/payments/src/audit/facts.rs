@@ -46,7 +46,7 @@ impl Facts {
     pub async fn parked<S: Storage>(storage: &S) -> Result<Vec<(String, String)>, StorageError> {
         let mut for_a_person = storage.for_a_person().await?;
         for outbox in [storage.events(), storage.sweeps()] {
-            for parked in outbox.parked(0, MANY).await.map_err(failed)? {
+            for parked in outbox.parked(0, MANY).await? {
                 let id = parked.message.id;
                 let order = id.rsplit_once(['.', '#']).map_or(id.as_str(), |(order, _)| order).to_owned();
                 for_a_person.push((order, format!("message {id} is parked: {}", parked.reason)));
@@ -58,7 +58,7 @@ impl Facts {
     /// Whether an outbox still has something to deliver.
     pub async fn is_waiting<S: Storage>(storage: &S) -> Result<bool, StorageError> {
         for outbox in [storage.events(), storage.sweeps()] {
-            if outbox.next_due(ParkedHead::Blocks).await.map_err(failed)?.is_some() {
+            if outbox.next_due(ParkedHead::Blocks).await?.is_some() {
                 return Ok(true);
             }
         }
@@ -73,7 +73,3 @@ impl Facts {
 
 /// More than a person ever looks at.
 const MANY: usize = 10_000;
-
-fn failed(error: windbreak::outbox::StoreError) -> StorageError {
-    StorageError::Other(error.to_string())
-}

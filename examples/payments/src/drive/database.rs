@@ -31,17 +31,13 @@ impl Home {
     /// A file in a new folder, or a new database on the server that `server` names.
     pub async fn new(server: Option<&str>, seed: u64) -> Result<Self, StorageError> {
         let name = format!("payments_{}_{seed}", std::process::id());
-        match server {
-            Some(server) => {
-                let url = Postgres::create_database(server, &name).await?;
-                Ok(Self::Server { server: server.to_owned(), name, url })
-            }
-            None => {
-                let folder = std::env::temp_dir().join(name);
-                std::fs::create_dir_all(&folder).map_err(|error| StorageError::Other(error.to_string()))?;
-                Ok(Self::File { folder })
-            }
+        if let Some(server) = server {
+            let url = Postgres::create_database(server, &name).await?;
+            return Ok(Self::Server { server: server.to_owned(), name, url });
         }
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&folder).map_err(|error| StorageError::Other(error.to_string()))?;
+        Ok(Self::File { folder })
     }
 
     /// What `--database` takes.
@@ -62,7 +58,7 @@ impl Home {
     }
 }
 
-/// Opened as what it is: `use_it` is called with one or the other.
+/// Opens a file on a thread that may block.
 pub async fn sqlite(path: &std::path::Path) -> Result<Sql<Sqlite>, StorageError> {
     let path = path.to_owned();
     let opening = tokio::task::spawn_blocking(move || Sqlite::open(&path));

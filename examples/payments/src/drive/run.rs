@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rand::rngs::SmallRng;
@@ -25,6 +26,8 @@ pub struct Drive {
     /// Orders a second.
     pub rate: u32,
     pub is_naive: bool,
+    /// Whether it waits for Ctrl-C before the audit.
+    pub stays: bool,
     /// What `--database` of the order service takes.
     pub database: String,
 }
@@ -41,6 +44,8 @@ pub struct Driven {
     pub replayed: String,
     pub reconciled: String,
     pub callbacks: Vec<(String, usize)>,
+    /// How many requests were answered with each status.
+    pub statuses: BTreeMap<u16, u32>,
     /// Of the orders that something was found about.
     pub histories: Vec<(String, Vec<String>)>,
 }
@@ -61,7 +66,10 @@ pub async fn drive<S: Storage>(storage: S, plan: &Drive) -> Result<Driven, BoxEr
         storage.set_quota(&format!("c{customer}"), quota(plan.orders)).await?;
     }
     let mut child = Child::start(&world, address, &plan.database, plan.is_naive).await?;
-    println!("orders at {service_url}, the page too; alpha at {}, beta at {}", world.provider_urls[0], world.provider_urls[1]);
+    println!(
+        "orders at {service_url}, the page too; alpha at {}, beta at {}",
+        world.provider_urls[0], world.provider_urls[1]
+    );
 
     let drawing = tokio::spawn(progress(storage.clone(), plan.orders));
     let outages = tokio::spawn(outages(world.providers.clone(), rng.random()));
@@ -98,19 +106,21 @@ pub async fn drive<S: Storage>(storage: S, plan: &Drive) -> Result<Driven, BoxEr
         sleep(Duration::from_secs(5)).await;
     } else {
         drain(&storage, &world).await?;
-        // What cannot be verified at once stays for the next time: the providers are still rough.
-        for _ in 0..10 {
-            replayed = command(&counter, "replay").await?;
-            drain(&storage, &world).await?;
-            if storage.open_letters().await?.is_empty() {
-                break;
-            }
+        // An operator replays once the providers are well again.
+        for provider in &world.providers {
+            provider.set_weather(Weather::CALM);
         }
+        replayed = command(&counter, "replay").await?;
+        drain(&storage, &world).await?;
         reconciled = command(&counter, "reconcile").await?;
     }
     drawing.abort();
     let _ = drawing.await;
     println!();
+    if plan.stays {
+        println!("all is quiet. The service stays until Ctrl-C: {service_url}");
+        tokio::signal::ctrl_c().await?;
+    }
     child.kill().await?;
     let driven = finish(storage, &world, &promises).await?;
     Ok(Driven { kills, took: begin.elapsed(), replayed, reconciled, ..driven })
@@ -164,6 +174,7 @@ async fn finish<S: Storage>(storage: S, world: &World, promises: &Promises) -> R
         replayed: String::new(),
         reconciled: String::new(),
         callbacks,
+        statuses: promises.statuses(),
         histories,
     })
 }

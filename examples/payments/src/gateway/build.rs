@@ -137,7 +137,9 @@ fn stack<W: Wire, S: Storage>(
         .layer(RetryLayer::new(retry, PayRules))
         .layer(verify(&client, journal, numbers))
         .layer(CircuitBreakerLayer::new(circuit.clone(), PayRules))
-        .layer(RateLimitLayer::new(Rate::per_second(numbers.rate).burst(50)?).max_wait(numbers.attempt).max_queue(1_000))
+        .layer(
+            RateLimitLayer::new(Rate::per_second(numbers.rate).burst(50)?).max_wait(numbers.attempt).max_queue(1_000),
+        )
         .layer(bulkhead)
         .layer(TimeoutLayer::new(numbers.attempt))
         .layer(ServiceErrorLayer)

@@ -14,20 +14,21 @@ use crate::storage::{Storage, StorageError};
 pub(super) async fn place<W: Wire, S: Storage>(State(app): State<App<W, S>>, body: Bytes) -> Response {
     let new: NewOrder = match serde_json::from_slice(&body) {
         Ok(new) => new,
-        Err(error) => return reply(Reply::Invalid(error.to_string())),
+        Err(error) => return reply(&Reply::Invalid(error.to_string())),
     };
     let placing = tokio::spawn(async move { app.place(new).await });
     match placing.await {
-        Ok(said) => reply(said),
-        Err(error) => reply(Reply::Storage(StorageError::Other(error.to_string()))),
+        Ok(said) => reply(&said),
+        Err(error) => reply(&Reply::Storage(StorageError::Other(error.to_string()))),
     }
 }
 
-fn reply(reply: Reply) -> Response {
+fn reply(reply: &Reply) -> Response {
     let status = StatusCode::from_u16(reply.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let body = match &reply {
-        Reply::Completed(order) | Reply::Pending(order) | Reply::Declined(order) => shown(order),
-        Reply::Unavailable { order, .. } => shown(order),
+    let body = match reply {
+        Reply::Completed(order) | Reply::Pending(order) | Reply::Declined(order) | Reply::Unavailable { order, .. } => {
+            shown(order)
+        }
         Reply::NoQuota => json!({ "error": "the quota does not suffice" }),
         Reply::Conflict => json!({ "error": "this id belongs to another order" }),
         Reply::Invalid(what) => json!({ "error": what }),
@@ -60,7 +61,7 @@ pub(super) async fn show<W: Wire, S: Storage>(State(app): State<App<W, S>>, Path
             axum::Json(body).into_response()
         }
         Ok((None, _)) => StatusCode::NOT_FOUND.into_response(),
-        Err(error) => reply(Reply::Storage(error)),
+        Err(error) => reply(&Reply::Storage(error)),
     }
 }
 
@@ -73,6 +74,6 @@ pub(super) async fn callback<W: Wire, S: Storage>(
     let Ok(from) = from.parse::<Provider>() else { return StatusCode::NOT_FOUND.into_response() };
     match app.shop.callback(from, &body).await {
         Ok(heard) => StatusCode::from_u16(heard.status()).unwrap_or(StatusCode::OK).into_response(),
-        Err(error) => reply(Reply::Storage(error)),
+        Err(error) => reply(&Reply::Storage(error)),
     }
 }

@@ -52,10 +52,10 @@ pub async fn serve<S: Storage>(
         providers: Arc::new(serve.providers),
         client,
     };
-    let (stop, mut stopped) = tokio::sync::watch::channel(false);
+    let (end, mut stopped) = tokio::sync::watch::channel(false);
     tokio::spawn(async move {
         shutdown.await;
-        stop.send_replace(true);
+        end.send_replace(true);
     });
     let mut relays_stopped = stopped.clone();
     let relays = async {

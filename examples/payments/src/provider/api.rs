@@ -7,9 +7,16 @@ use super::books::Payment;
 use crate::domain::Provider;
 
 pub(super) enum Ask {
-    Charge { key: String, cents: u64 },
-    Find { key: String },
-    Void { key: String },
+    Charge {
+        key: String,
+        cents: u64,
+    },
+    Find {
+        key: String,
+    },
+    Void {
+        key: String,
+    },
     List,
     /// No request of this API.
     Nonsense(String),

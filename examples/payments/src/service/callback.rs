@@ -47,7 +47,11 @@ impl<W: Wire, S: Storage> Shop<W, S> {
         .await
     }
 
-    async fn hear(&self, from: Provider, CallbackNews { key, found }: CallbackNews) -> Result<(Heard, String), StorageError> {
+    async fn hear(
+        &self,
+        from: Provider,
+        CallbackNews { key, found }: CallbackNews,
+    ) -> Result<(Heard, String), StorageError> {
         let Some(news) = news(from, found) else { return Ok((Heard::Well, "says nothing".to_owned())) };
         let well = |what: &str| (Heard::Well, what.to_owned());
         Ok(match self.inside.journal.tell(&key, &news, "callback").await? {

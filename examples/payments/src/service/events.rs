@@ -26,9 +26,7 @@ pub(super) fn judge<T>(result: Result<&T, &Error<EventError>>) -> Verdict {
         Ok(_) => Verdict::Success,
         Err(error) => match (error.rejection(), error.service()) {
             (Some(rejection), _) => rejection.into(),
-            (None, Some(EventError::Unreadable(_))) => {
-                Verdict::Failure(Failure::new(Effect::NotApplied).permanent())
-            }
+            (None, Some(EventError::Unreadable(_))) => Verdict::Failure(Failure::new(Effect::NotApplied).permanent()),
             _ => Verdict::UNKNOWN,
         },
     }

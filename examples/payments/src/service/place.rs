@@ -14,10 +14,16 @@ use crate::storage::{Change, Placed, Storage, StorageError, Told};
 #[derive(Debug, thiserror::Error)]
 enum No {
     #[error("nothing was written")]
-    Reply(Reply),
+    Reply(Box<Reply>),
     /// The order failed for certain.
     #[error("{0}")]
     Failed(String),
+}
+
+impl No {
+    fn reply(reply: Reply) -> Self {
+        Self::Reply(Box::new(reply))
+    }
 }
 
 /// What the first transaction writes.
@@ -76,7 +82,7 @@ impl<W: Wire, S: Storage> Shop<W, S> {
             Ok(order) => order,
             Err(error) => {
                 return match error.cause {
-                    Cause::Failed(No::Reply(reply)) => reply,
+                    Cause::Failed(No::Reply(reply)) => *reply,
                     cause => Reply::Storage(StorageError::Other(cause.to_string())),
                 };
             }
@@ -120,7 +126,7 @@ impl<W: Wire, S: Storage> Shop<W, S> {
     async fn write_new(&self, new: &NewOrder) -> Result<Order, No> {
         let journal = &self.inside.journal;
         let change = Change::new_order(new, journal.sweep_after());
-        let no = |reply| Err(No::Reply(reply));
+        let no = |reply| Err(No::reply(reply));
         match journal.storage().place(&change).await {
             Ok(Placed::New) => Ok(change.after),
             Ok(Placed::NoQuota) => no(Reply::NoQuota),
@@ -135,9 +141,9 @@ impl<W: Wire, S: Storage> Shop<W, S> {
     async fn write_again(&self, order: &Order, by: &str) -> Result<Order, No> {
         match self.inside.journal.tell(&Key::of(order), &News::TryAgain, by).await {
             Ok(Told::Changed(order)) => Ok(order),
-            Ok(Told::NoQuota(_)) => Err(No::Reply(Reply::NoQuota)),
-            Ok(told) => Err(No::Reply(Reply::of(told.order().unwrap_or_else(|| order.clone()), None))),
-            Err(error) => Err(No::Reply(Reply::Storage(error))),
+            Ok(Told::NoQuota(_)) => Err(No::reply(Reply::NoQuota)),
+            Ok(told) => Err(No::reply(Reply::of(told.order().unwrap_or_else(|| order.clone()), None))),
+            Err(error) => Err(No::reply(Reply::Storage(error))),
         }
     }
 

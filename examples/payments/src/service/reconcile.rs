@@ -64,12 +64,11 @@ pub fn compare(orders: &[Order], lists: &[(Provider, Vec<Listed>)]) -> Vec<Diffe
                         differences.push(person(&order.id, what));
                     }
                 }
-                State::Completed { .. } | State::Failed(_) => differences.push(Difference::Surplus(*provider, key)),
                 State::Pending(_) | State::Voiding(_) if key.attempt == order.attempt => {
                     differences.push(Difference::Open(key));
                 }
-                // An earlier attempt was certainly given up, and yet it stands.
-                State::Pending(_) | State::Voiding(_) => differences.push(Difference::Surplus(*provider, key)),
+                // It failed, it was paid otherwise, or this was an earlier attempt, which was certainly given up.
+                _ => differences.push(Difference::Surplus(*provider, key)),
             }
         }
     }

@@ -50,14 +50,14 @@ pub async fn relay<W: Wire, S: Storage, D: Delivery>(
         .poll_every(POLL)
         .keep_done_for(Duration::from_secs(60))
         .build()?;
-    let (stop, _) = tokio::sync::watch::channel(false);
+    let (end, _) = tokio::sync::watch::channel(false);
     let stopped = |mut stopped: tokio::sync::watch::Receiver<bool>| async move {
         let _ = stopped.wait_for(|stopped| *stopped).await;
     };
-    let (first, second) = (stopped(stop.subscribe()), stopped(stop.subscribe()));
+    let (first, second) = (stopped(end.subscribe()), stopped(end.subscribe()));
     tokio::join!(events.run(first), sweeps.run(second), async {
         shutdown.await;
-        stop.send_replace(true);
+        end.send_replace(true);
     });
     Ok(())
 }

@@ -52,7 +52,8 @@ impl<W: Wire, S: Storage> Shop<W, S> {
         if let Some(Answer::Charged { .. }) = self.call_once(&order).await {
             return Ok(Reply::Completed(order));
         }
-        let change = Change::of(order, State::Failed(Why::Declined), "undone".to_owned(), self.inside.numbers.sweep_after);
+        let change =
+            Change::of(order, State::Failed(Why::Declined), "undone".to_owned(), self.inside.numbers.sweep_after);
         match self.storage().change(&change).await? {
             Changed::Done => Ok(Reply::Declined(change.after)),
             Changed::Stale | Changed::NoQuota => Ok(Reply::Pending(change.after)),

@@ -63,8 +63,7 @@ const DRAIN: Duration = Duration::from_secs(600);
 async fn simulate(plan: Plan) -> Run {
     let mut rng = SmallRng::seed_from_u64(plan.seed);
     let (calls, called) = unbounded_channel();
-    let providers =
-        Provider::ALL.map(|provider| Upstream::new(provider, plan.seed, plan.weather, calls.clone()));
+    let providers = Provider::ALL.map(|provider| Upstream::new(provider, plan.seed, plan.weather, calls.clone()));
     let storage = Memory::new(rng.random());
     let receiver = Arc::new(Receiver::new(rng.random(), 0.2));
     let numbers = Numbers {

@@ -2,6 +2,7 @@
 
 mod change;
 mod database;
+mod driver;
 mod error;
 mod journal;
 mod memory;

@@ -6,7 +6,6 @@ use std::time::Duration;
 use bytes::BytesMut;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
-use windbreak::outbox::StoreError;
 use windbreak_postgres::PostgresStore;
 use windbreak_postgres::tokio_postgres::error::SqlState;
 use windbreak_postgres::tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
@@ -41,7 +40,7 @@ struct Pool {
 impl Postgres {
     /// `url` is `postgres://user@host/database`.
     pub async fn connect(url: &str) -> Result<Sql<Self>, StorageError> {
-        PostgresStore::connect(url).await.map_err(outbox)?.create_table().await.map_err(outbox)?;
+        PostgresStore::connect(url).await?.create_table().await?;
         // The lock is there because `IF NOT EXISTS` alone fails where two programs meet.
         let batch = format!("SELECT pg_advisory_xact_lock(hashtext('orders'));{}", postgres_schema());
         Self::command(url, &batch).await?;
@@ -50,8 +49,8 @@ impl Postgres {
 
     /// The same, where the tables are there already.
     pub async fn connect_to_ready(url: &str) -> Result<Sql<Self>, StorageError> {
-        let config: tokio_postgres::Config = url.parse().map_err(failed)?;
-        let outbox_store = PostgresStore::connect(url).await.map_err(outbox)?;
+        let config: tokio_postgres::Config = url.parse()?;
+        let outbox_store = PostgresStore::connect(url).await?;
         let pool = Pool { config, permits: Semaphore::new(CONNECTIONS), idle: Mutex::default() };
         let (events, sweeps) = (outbox_store.queue("events"), outbox_store.queue("sweeps"));
         Ok(Sql::new(Self { pool: Arc::new(pool), events, sweeps }))
@@ -72,30 +71,30 @@ impl Postgres {
     }
 
     async fn command(url: &str, command: &str) -> Result<(), StorageError> {
-        let (client, connection) = tokio_postgres::connect(url, NoTls).await.map_err(failed)?;
+        let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
         tokio::spawn(connection);
-        client.batch_execute(command).await.map_err(failed)
+        client.batch_execute(command).await.map_err(StorageError::from)
     }
 
     async fn transact(&self, client: &mut Client, steps: &[Step]) -> Result<Wrote, StorageError> {
-        let transaction = client.transaction().await.map_err(failed)?;
+        let transaction = client.transaction().await?;
         for (index, step) in steps.iter().enumerate() {
             match step {
                 Step::Run(sql, values) => {
-                    transaction.execute_typed(sql, &typed(values)).await.map_err(failed)?;
+                    transaction.execute_typed(sql, &typed(values)).await?;
                 }
                 Step::Must(sql, values) => {
-                    if transaction.execute_typed(sql, &typed(values)).await.map_err(failed)? == 0 {
-                        transaction.rollback().await.map_err(failed)?;
+                    if transaction.execute_typed(sql, &typed(values)).await? == 0 {
+                        transaction.rollback().await?;
                         return Ok(Wrote::StoppedAt(index));
                     }
                 }
-                Step::Event(message) => self.events.insert_in(&transaction, message).await.map_err(outbox)?,
-                Step::Sweep(message) => self.sweeps.insert_in(&transaction, message).await.map_err(outbox)?,
+                Step::Event(message) => self.events.insert_in(&transaction, message).await?,
+                Step::Sweep(message) => self.sweeps.insert_in(&transaction, message).await?,
             }
         }
         // What breaks from here on may be written.
-        transaction.commit().await.map_err(|error| match failed(error) {
+        transaction.commit().await.map_err(|error| match kind(&error) {
             StorageError::Other(text) => StorageError::Lost(text),
             error => error,
         })?;
@@ -130,7 +129,7 @@ impl Database for Postgres {
         let client = self.pool.take().await?;
         let rows = timeout(PATIENCE, client.query_typed(sql, &typed(&values))).await.map_err(|_| silent())?;
         self.pool.put(client);
-        Ok(rows.map_err(failed)?.iter().map(row).collect())
+        Ok(rows?.iter().map(row).collect())
     }
 }
 
@@ -141,7 +140,7 @@ impl Pool {
             return Ok(client);
         }
         let connecting = timeout(PATIENCE, self.config.connect(NoTls)).await.map_err(|_| silent())?;
-        let (client, connection) = connecting.map_err(failed)?;
+        let (client, connection) = connecting?;
         // It ends with the client, or with an error that the client's next call returns.
         tokio::spawn(connection);
         Ok(client)
@@ -195,11 +194,7 @@ fn silent() -> StorageError {
     StorageError::Lost(format!("no response within {PATIENCE:?}"))
 }
 
-fn failed(error: tokio_postgres::Error) -> StorageError {
-    kind(&error)
-}
-
-fn kind(error: &tokio_postgres::Error) -> StorageError {
+pub(super) fn kind(error: &tokio_postgres::Error) -> StorageError {
     let text = error.as_db_error().map_or_else(|| error.to_string(), ToString::to_string);
     let Some(code) = error.code() else { return StorageError::Other(text) };
     let locked = [
@@ -217,10 +212,4 @@ fn kind(error: &tokio_postgres::Error) -> StorageError {
     } else {
         StorageError::Other(text)
     }
-}
-
-/// What is behind the error of the outbox, in our words.
-fn outbox(error: StoreError) -> StorageError {
-    let cause = std::error::Error::source(&error).and_then(|cause| cause.downcast_ref());
-    cause.map_or_else(|| StorageError::Other(error.to_string()), kind)
 }

@@ -33,8 +33,19 @@ pub(super) fn values(order: &Order) -> Vec<Value> {
 
 pub(super) fn order(row: &[Value]) -> Option<Order> {
     use Value::{Null, Number, Text};
-    let [Text(id), Text(customer), Number(cents), Number(units), Text(state), at, receipt, why, Number(attempt), Number(version), Number(events)] =
-        row
+    let [
+        Text(id),
+        Text(customer),
+        Number(cents),
+        Number(units),
+        Text(state),
+        at,
+        receipt,
+        why,
+        Number(attempt),
+        Number(version),
+        Number(events),
+    ] = row
     else {
         return None;
     };

@@ -75,7 +75,8 @@ impl<D: Database> Storage for Sql<D> {
     async fn change(&self, change: &Change) -> Result<Changed, StorageError> {
         let before = change.before.as_ref().map_or(0, |before| before.version);
         let [id, _, _, _, state, at, receipt, why, attempt, version, events] =
-            <[Value; 11]>::try_from(values(&change.after)).unwrap_or_else(|_| unreachable!("an order has eleven values"));
+            <[Value; 11]>::try_from(values(&change.after))
+                .unwrap_or_else(|_| unreachable!("an order has eleven values"));
         let before = i64::try_from(before).unwrap_or(i64::MAX).into();
         let row = vec![state, at, receipt, why, attempt, version, events, id, before];
         let mut steps = vec![Step::Must(sql::CHANGE_ORDER, row)];

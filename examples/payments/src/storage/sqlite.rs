@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::task::spawn_blocking;
-use windbreak::outbox::StoreError;
 use windbreak_sqlite::SqliteStore;
 use windbreak_sqlite::rusqlite::types::ValueRef;
 use windbreak_sqlite::rusqlite::{
@@ -40,18 +39,18 @@ impl Sqlite {
         path: &Path,
         settings: impl Fn(&Connection) -> rusqlite::Result<()>,
     ) -> Result<Sql<Self>, StorageError> {
-        let events = SqliteStore::open(path).map_err(outbox)?;
+        let events = SqliteStore::open(path)?;
         let connect = || {
             let connection = Connection::open(path)?;
             connection.busy_timeout(BUSY)?;
             connection.pragma_update(None, "journal_mode", "wal")?;
             // What is told to a provider must still be known after a power cut.
             connection.pragma_update(None, "synchronous", "full")?;
-            Ok(connection)
+            Ok::<_, StorageError>(connection)
         };
-        let (writer, reader) = (connect().map_err(failed)?, connect().map_err(failed)?);
-        writer.execute_batch(&sqlite_schema()).map_err(failed)?;
-        [&writer, &reader].into_iter().try_for_each(settings).map_err(failed)?;
+        let (writer, reader) = (connect()?, connect()?);
+        writer.execute_batch(&sqlite_schema())?;
+        [&writer, &reader].into_iter().try_for_each(settings)?;
         let (sweeps, events) = (events.queue("sweeps"), events.queue("events"));
         let [writer, reader] = [writer, reader].map(|connection| Arc::new(Mutex::new(connection)));
         Ok(Sql::new(Self { writer, reader, events, sweeps }))
@@ -84,12 +83,12 @@ impl Database for Sqlite {
         let reader = Arc::clone(&self.reader);
         blocking(move || {
             let connection = reader.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut statement = connection.prepare(sql).map_err(failed)?;
+            let mut statement = connection.prepare(sql)?;
             let columns = statement.column_count();
-            let mut rows = statement.query(params_from_iter(&values)).map_err(failed)?;
+            let mut rows = statement.query(params_from_iter(&values))?;
             let mut read = Vec::new();
-            while let Some(row) = rows.next().map_err(failed)? {
-                let value = |index| row.get_ref(index).map(value).map_err(failed);
+            while let Some(row) = rows.next()? {
+                let value = |index| row.get_ref(index).map(value).map_err(StorageError::from);
                 read.push((0..columns).map(value).collect::<Result<_, _>>()?);
             }
             Ok(read)
@@ -101,21 +100,24 @@ impl Database for Sqlite {
 impl Sqlite {
     fn transact(&self, connection: &mut Connection, steps: &[Step]) -> Result<Wrote, StorageError> {
         // It takes the lock at once: a transaction that begins to read and then writes can be refused half-way.
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         for (index, step) in steps.iter().enumerate() {
             let run = |sql: &str, values: &[Value]| {
-                transaction.prepare(sql).and_then(|mut run| run.execute(params_from_iter(values))).map_err(failed)
+                transaction
+                    .prepare(sql)
+                    .and_then(|mut run| run.execute(params_from_iter(values)))
+                    .map_err(StorageError::from)
             };
             match step {
                 Step::Run(sql, values) => _ = run(sql, values)?,
                 // Dropped, the transaction is rolled back.
                 Step::Must(sql, values) if run(sql, values)? == 0 => return Ok(Wrote::StoppedAt(index)),
                 Step::Must(..) => {}
-                Step::Event(message) => self.events.insert_in(&transaction, message).map_err(outbox)?,
-                Step::Sweep(message) => self.sweeps.insert_in(&transaction, message).map_err(outbox)?,
+                Step::Event(message) => self.events.insert_in(&transaction, message)?,
+                Step::Sweep(message) => self.sweeps.insert_in(&transaction, message)?,
             }
         }
-        transaction.commit().map_err(failed)?;
+        transaction.commit()?;
         Ok(Wrote::All)
     }
 }
@@ -144,11 +146,7 @@ async fn blocking<T: Send + 'static>(
     spawn_blocking(work).await.unwrap_or_else(|error| Err(StorageError::Other(error.to_string())))
 }
 
-fn failed(error: rusqlite::Error) -> StorageError {
-    kind(&error)
-}
-
-fn kind(error: &rusqlite::Error) -> StorageError {
+pub(super) fn kind(error: &rusqlite::Error) -> StorageError {
     let text = error.to_string();
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StorageError::Locked(text),
@@ -156,10 +154,4 @@ fn kind(error: &rusqlite::Error) -> StorageError {
         Some(ErrorCode::DiskFull) => StorageError::Full(text),
         _ => StorageError::Other(text),
     }
-}
-
-/// What is behind the error of the outbox, in our words.
-fn outbox(error: StoreError) -> StorageError {
-    let cause = std::error::Error::source(&error).and_then(|cause| cause.downcast_ref());
-    cause.map_or_else(|| StorageError::Other(error.to_string()), kind)
 }

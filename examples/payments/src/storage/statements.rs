@@ -35,8 +35,7 @@ pub(super) const INSERT_ORDER: &str = "INSERT INTO orders \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (id) DO NOTHING";
 pub(super) const CHANGE_ORDER: &str = "UPDATE orders SET state = $1, at_provider = $2, receipt = $3, why = $4, \
     attempt = $5, version = $6, events = $7 WHERE id = $8 AND version = $9";
-pub(super) const TAKE_QUOTA: &str =
-    "UPDATE quotas SET used = used + $1 WHERE customer = $2 AND used + $1 <= most";
+pub(super) const TAKE_QUOTA: &str = "UPDATE quotas SET used = used + $1 WHERE customer = $2 AND used + $1 <= most";
 pub(super) const GIVE_QUOTA: &str = "UPDATE quotas SET used = used + $1 WHERE customer = $2";
 pub(super) const ORDER: &str = "SELECT id, customer, cents, units, state, at_provider, receipt, why, attempt, version, \
     events FROM orders WHERE id = $1";
@@ -48,8 +47,7 @@ pub(super) const HISTORY: &str = "SELECT at_time || '  ' || line FROM history WH
 pub(super) const QUOTAS: &str = "SELECT customer, most, used FROM quotas ORDER BY customer";
 pub(super) const SET_QUOTA: &str = "INSERT INTO quotas (customer, most, used) VALUES ($1, $2, 0) \
     ON CONFLICT (customer) DO UPDATE SET most = excluded.most";
-pub(super) const KEEP_LETTER: &str =
-    "INSERT INTO letters (charge_key, what, must_be_verified) VALUES ($1, $2, $3)";
+pub(super) const KEEP_LETTER: &str = "INSERT INTO letters (charge_key, what, must_be_verified) VALUES ($1, $2, $3)";
 pub(super) const OPEN_LETTERS: &str = "SELECT number, charge_key, what, must_be_verified, ended FROM letters \
     WHERE ended IS NULL ORDER BY number";
 pub(super) const END_LETTER: &str = "UPDATE letters SET ended = $1 WHERE number = $2";

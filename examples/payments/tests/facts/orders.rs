@@ -1,7 +1,7 @@
 //! Transactions: all of an order or nothing of it, and one change of each version.
 
 use payments::domain::{Key, News, Provider, State, Why};
-use payments::storage::{Changed, Change, Journal, Placed, Storage};
+use payments::storage::{Change, Changed, Journal, Placed, Storage};
 use windbreak::outbox::{ParkedHead, Store as _};
 
 use crate::databases::facts;

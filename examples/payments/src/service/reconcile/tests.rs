@@ -24,7 +24,8 @@ fn both(alpha: Vec<Listed>, beta: Vec<Listed>) -> Vec<(Provider, Vec<Listed>)> {
 
 #[test]
 fn what_agrees_is_no_difference() {
-    let orders = [order("a", paid(Provider::Alpha)), order("b", State::Failed(Why::Declined)), order("c", State::Pending(None))];
+    let orders =
+        [order("a", paid(Provider::Alpha)), order("b", State::Failed(Why::Declined)), order("c", State::Pending(None))];
     let closed = Listed { key: "a.1".to_owned(), found: Found::Closed };
     assert_eq!(compare(&orders, &both(vec![charged("a.1", 100)], vec![closed])), []);
 }
@@ -34,7 +35,10 @@ fn a_charge_of_an_order_that_failed_or_was_paid_otherwise_is_voided() {
     let mut again = order("c", paid(Provider::Alpha));
     again.attempt = 2;
     let orders = [order("a", State::Failed(Why::Voided)), order("b", paid(Provider::Alpha)), again];
-    let lists = both(vec![charged("a.1", 100), charged("b.1", 100), charged("c.1", 100), charged("c.2", 100)], vec![charged("b.1", 100)]);
+    let lists = both(
+        vec![charged("a.1", 100), charged("b.1", 100), charged("c.1", 100), charged("c.2", 100)],
+        vec![charged("b.1", 100)],
+    );
     let surplus = |at, order| Difference::Surplus(at, key(order));
     let expected = [surplus(Provider::Alpha, "a"), surplus(Provider::Alpha, "c"), surplus(Provider::Beta, "b")];
     assert_eq!(compare(&orders, &lists), expected);
