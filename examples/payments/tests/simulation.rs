@@ -3,10 +3,10 @@
 //! `WINDBREAK_ORDERS=1000000 cargo test --release -p payments --test simulation -- --nocapture` runs a million orders.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
 use payments::provider::Weather;
 use payments::simulation::{Plan, Program, Run, run};
+use tokio::time::Instant;
 
 /// Orders of one run: enough that they meet each other, few enough that a history can be read.
 const ORDERS: u32 = 20;
@@ -36,7 +36,6 @@ fn is_clean(seed: u64, run: &Run) {
 }
 
 #[test]
-#[allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "it says how long it took")]
 fn nothing_is_lost_and_nothing_is_done_twice_whatever_the_seed() {
     let orders = std::env::var("WINDBREAK_ORDERS").ok().map_or(50_000, |orders| orders.parse().expect("a number"));
     let seeds = u64::div_ceil(orders, u64::from(ORDERS)).max(1_000);

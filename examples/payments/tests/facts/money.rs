@@ -106,7 +106,7 @@ async fn a_lost_answer_is_found_by_asking<S: Storage>(storage: S) {
     assert!(orders.iter().all(|order| order.state.is_final()), "{orders:?}");
     let completed = orders.iter().filter(|order| matches!(order.state, State::Completed { .. })).count();
     assert_eq!(stage.charged(), completed as u64 * 1_250);
-    assert_eq!(stage.quota().await.used, completed as i64 * 3);
+    assert_eq!(stage.quota().await.used, i64::try_from(completed).unwrap() * 3);
     assert!((10..40).contains(&completed), "{completed} of 40: too mild, or too rough");
 }
 
