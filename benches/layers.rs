@@ -34,7 +34,7 @@ use windbreak::rules::ErrorsOnly;
 use windbreak::window::{CountWindow, Outcome, TimeWindow};
 use windbreak::{
     BulkheadLayer, Circuit, CircuitBreakerLayer, DeadLetterLayer, Error, Failover, FallbackLayer, RetryLayer,
-    RetryPolicy, TimeoutLayer, Verified, VerifyLayer,
+    RetryPolicy, Saga, SagaError, TimeoutLayer, Verified, VerifyLayer,
 };
 
 use harness::callees::{FAILING, Failed, FailsOneIn, HEALTHY, PendsOnce};
@@ -175,6 +175,16 @@ where
     ]
 }
 
+/// The healthy way through a saga: three steps that succeed, each with an undo.
+async fn saga(request: u64) -> Result<u64, SagaError<Failed>> {
+    let mut saga = Saga::new("order");
+    for step in ["quota", "charge", "mail"] {
+        saga.step(step, ready(Ok(request))).undo(|_| ready(Ok::<_, Failed>(()))).await?;
+    }
+    saga.finish().expect("every step succeeded");
+    Ok(request)
+}
+
 /// They copy each request, because none says that it is safe.
 fn payments() -> Vec<Contender<'static>> {
     let inner = ServiceBuilder::new().map_err(Error::Service).service(HEALTHY);
@@ -187,6 +197,7 @@ fn payments() -> Vec<Contender<'static>> {
         called("verify", new().layer(verify).service(inner.clone())),
         called("dead letter", new().layer(dead_letter).service(inner)),
         called("failover, boxed", failover.build().expect("two providers are valid")),
+        called("saga of three steps", tower::service_fn(saga)),
     ]
 }
 

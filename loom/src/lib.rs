@@ -38,6 +38,8 @@ pub mod rules;
 mod deadline;
 #[path = "../../src/error/mod.rs"]
 pub mod error;
+#[path = "../../src/hedge/mod.rs"]
+pub mod hedge;
 #[path = "../../src/until_body_end/mod.rs"]
 pub mod until_body_end;
 #[path = "../../src/macros.rs"]

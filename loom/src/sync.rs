@@ -53,6 +53,11 @@ impl AtomicU64 {
         self.value.fetch_sub(value, order)
     }
 
+    pub fn fetch_min(&self, value: u64, order: Ordering) -> u64 {
+        self.take_turn();
+        self.value.fetch_min(value, order)
+    }
+
     /// # Errors
     ///
     /// The value, if `next` declines.

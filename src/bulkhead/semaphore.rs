@@ -33,8 +33,7 @@ struct Shared {
 
 /// A permit of the bulkhead, given back on drop.
 pub struct Permit {
-    /// `None` once the permit is somebody else's.
-    shared: Option<Arc<Shared>>,
+    shared: Arc<Shared>,
 }
 
 /// A place in the queue, left on drop.
@@ -152,7 +151,7 @@ impl Semaphore {
 
     #[inline]
     fn permit(&self) -> Permit {
-        Permit { shared: Some(Arc::clone(&self.shared)) }
+        Permit { shared: Arc::clone(&self.shared) }
     }
 }
 
@@ -217,14 +216,6 @@ impl Shared {
     }
 }
 
-impl Permit {
-    /// Leaves a permit of nothing behind.
-    #[inline]
-    pub(super) const fn take(&mut self) -> Self {
-        Self { shared: self.shared.take() }
-    }
-}
-
 impl Sealed for Permit {}
 
 /// However the request ended, its permit is given back.
@@ -244,9 +235,7 @@ impl fmt::Debug for Permit {
 impl Drop for Permit {
     #[inline]
     fn drop(&mut self) {
-        if let Some(shared) = self.shared.take() {
-            shared.release();
-        }
+        self.shared.release();
     }
 }
 
@@ -267,7 +256,7 @@ impl Waiting {
         let mut waker = Some(cx.waker().clone());
         let turn = self.shared.lock().look(self.number, &mut waker);
         match turn {
-            Turn::Granted => Poll::Ready(Some(Permit { shared: Some(Arc::clone(&self.shared)) })),
+            Turn::Granted => Poll::Ready(Some(Permit { shared: Arc::clone(&self.shared) })),
             Turn::Waiting => Poll::Pending,
             Turn::Over => Poll::Ready(None),
         }

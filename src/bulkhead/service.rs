@@ -60,7 +60,7 @@ where
         readiness
     }
 
-    #[inline]
+    #[inline(always)]
     fn call(&mut self, request: R) -> Self::Future {
         let Some(permit) = self.semaphore.try_acquire() else {
             return ResponseFuture::full(self.semaphore.limit());

@@ -1,16 +1,17 @@
 use std::mem;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
-use tokio::task::consume_budget;
+use tokio::task::coop::poll_proceed;
 use tokio::time::Instant;
 
 use super::breaker::Breaker;
+use super::circuit::Circuit;
 use super::permit::Permit;
 use super::ticket::{Refusal, Ticket, UNSEEN};
-use crate::deadline::measure_waits;
+use crate::deadline::{WaitMeter, measure_waits};
 use crate::error::{Rejectable, Rejection};
 use crate::rules::{Classify, Verdict};
 use crate::until_body_end::{Hold, Sealed};
@@ -53,10 +54,12 @@ pin_project! {
             // Read only where the time counts. What our own layers made the call wait moves it on.
             started: Option<Instant>,
         },
-        // Whole words, like the rest of an admission: otherwise the two are told apart byte by byte.
+        // The parts of a rejection, in whole words like those of an admission: otherwise the two are told apart byte by
+        // byte.
         Rejected {
-            breaker: Arc<Breaker<R>>,
-            refusal: Option<Refusal>,
+            name: Option<Arc<str>>,
+            cause: Option<Arc<str>>,
+            refusal: Refusal,
         },
         Cancelled,
     }
@@ -69,8 +72,10 @@ impl<F, R> ResponseFuture<F, R> {
     }
 
     #[inline(always)]
-    pub(super) const fn rejected(breaker: Arc<Breaker<R>>, refusal: Refusal) -> Self {
-        Self { state: State::Rejected { breaker, refusal: Some(refusal) } }
+    pub(super) fn rejected(circuit: &Circuit, refusal: Refusal) -> Self {
+        let shared = circuit.shared();
+        let (name, cause) = (Some(Arc::clone(&shared.name)), shared.causes.current());
+        Self { state: State::Rejected { name, cause, refusal } }
     }
 
     #[inline]
@@ -92,31 +97,23 @@ impl<F, R> ResponseFuture<F, R> {
     }
 }
 
-/// Polls the inner future of a call. A panic is a failure.
+/// Polls the inner future of a call. A panic is a failure. What our own layers made a call wait that is timed moves its
+/// start on.
 #[inline(always)]
 fn poll_inner<F: Future, R>(
-    inner: Pin<&mut F>,
-    breaker: &Breaker<R>,
-    ticket: &mut Ticket,
-    started: Option<Instant>,
-    cx: &mut Context<'_>,
-) -> Poll<F::Output> {
-    let in_flight = InFlight { breaker, ticket, started };
-    let polled = inner.poll(cx);
-    mem::forget(in_flight);
-    polled
-}
-
-/// The same for a call that is timed, whose start is moved on by what our own layers made it wait.
-fn poll_timed<F: Future, R>(
     inner: Pin<&mut F>,
     breaker: &Breaker<R>,
     ticket: &mut Ticket,
     started: &mut Option<Instant>,
     cx: &mut Context<'_>,
 ) -> Poll<F::Output> {
-    let (polled, waited) = measure_waits(|| poll_inner(inner, breaker, ticket, *started, cx));
-    *started = started.map(|started| started.checked_add(waited).unwrap_or(started));
+    let meter = started.map(|_| WaitMeter::start());
+    let in_flight = InFlight { breaker, ticket, started: *started };
+    let polled = inner.poll(cx);
+    mem::forget(in_flight);
+    if let (Some(meter), Some(started)) = (meter, started) {
+        *started = started.checked_add(meter.stop()).unwrap_or(*started);
+    }
     polled
 }
 
@@ -132,30 +129,18 @@ where
     breaker.circuit.shared().record(mem::replace(ticket, UNSEEN), started, verdict, cause);
 }
 
-/// Apart from the rest, so that a call that is not timed has its result in one place.
-#[inline(never)]
-fn poll_timed_and_record<F, R, T, E>(
-    inner: Pin<&mut F>,
-    breaker: &Breaker<R>,
-    ticket: &mut Ticket,
-    started: &mut Option<Instant>,
+/// A rejection, once the task has some of its cooperative budget left for it. In parts that are small: the result of a
+/// healthy call passes through registers only if no function call returns a whole result in its place.
+#[inline(always)]
+fn poll_rejection(
+    name: &mut Option<Arc<str>>,
+    cause: &mut Option<Arc<str>>,
+    refusal: Refusal,
     cx: &mut Context<'_>,
-) -> Poll<F::Output>
-where
-    F: Future<Output = Result<T, E>>,
-    R: Classify<T, E>,
-{
-    let result = ready!(poll_timed(inner, breaker, ticket, started, cx));
-    record(breaker, ticket, *started, result.as_ref());
-    Poll::Ready(result)
-}
-
-/// A rejection, once the task has some of its cooperative budget left for it.
-#[inline(never)]
-fn poll_rejection<R>(breaker: &Breaker<R>, refusal: &mut Option<Refusal>, cx: &mut Context<'_>) -> Poll<Rejection> {
-    ready!(pin!(consume_budget()).poll(cx));
-    let refusal = refusal.take().expect("polled after it was ready");
-    Poll::Ready(breaker.circuit.shared().rejection(refusal))
+) -> Poll<Rejection> {
+    ready!(poll_proceed(cx)).made_progress();
+    let name = name.take().expect("polled after it was ready");
+    Poll::Ready(Rejection::CircuitOpen { name, retry_after: refusal.retry_after(), cause: cause.take() })
 }
 
 /// A call whose inner future is polled. Dropped, which only a panic does, it has failed.
@@ -184,16 +169,21 @@ where
     #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
+            // The one or the other, and not the result as a whole, so that what is only read need not lie in memory.
             StateProj::Admitted { inner, breaker, ticket, started } => {
-                if started.is_some() {
-                    return poll_timed_and_record(inner, breaker, ticket, started, cx);
+                match ready!(poll_inner(inner, breaker, ticket, started, cx)) {
+                    Ok(response) => {
+                        record(breaker, ticket, *started, Ok(&response));
+                        Poll::Ready(Ok(response))
+                    }
+                    Err(error) => {
+                        record(breaker, ticket, *started, Err(&error));
+                        Poll::Ready(Err(error))
+                    }
                 }
-                let result = ready!(poll_inner(inner, breaker, ticket, None, cx));
-                record(breaker, ticket, None, result.as_ref());
-                Poll::Ready(result)
             }
-            StateProj::Rejected { breaker, refusal } => {
-                Poll::Ready(Err(ready!(poll_rejection(breaker, refusal, cx)).into()))
+            StateProj::Rejected { name, cause, refusal } => {
+                Poll::Ready(Err(ready!(poll_rejection(name, cause, *refusal, cx)).into()))
             }
             StateProj::Cancelled => unreachable!("it is being dropped"),
         }
@@ -214,7 +204,7 @@ where
     fn poll_hold(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<(Self::Output, Option<Permit>)> {
         match self.project().state.project() {
             StateProj::Admitted { inner, breaker, ticket, started } => {
-                let result = ready!(poll_timed(inner, breaker, ticket, started, cx));
+                let result = ready!(poll_inner(inner, breaker, ticket, started, cx));
                 let shared = breaker.circuit.shared();
                 let verdict = breaker.rules.classify(result.as_ref());
                 if result.is_err() || matches!(verdict, Verdict::Failure(_) | Verdict::Ignored) {
@@ -227,8 +217,8 @@ where
                 let permit = Permit::new(Arc::clone(shared), mem::replace(ticket, UNSEEN), *started);
                 Poll::Ready((result, Some(permit)))
             }
-            StateProj::Rejected { breaker, refusal } => {
-                Poll::Ready((Err(ready!(poll_rejection(breaker, refusal, cx)).into()), None))
+            StateProj::Rejected { name, cause, refusal } => {
+                Poll::Ready((Err(ready!(poll_rejection(name, cause, *refusal, cx)).into()), None))
             }
             StateProj::Cancelled => unreachable!("it is being dropped"),
         }

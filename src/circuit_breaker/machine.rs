@@ -14,7 +14,7 @@ use super::probes::{Decision, Probes};
 use super::recovery::Recovery;
 use super::settings::Settings;
 use super::state::State;
-use super::step::{Failed, Step, Transition};
+use super::step::{Failed, Now, Step, Transition};
 use super::ticket::{PROBE, Refusal, Ticket, UNSEEN};
 use super::tracker::Tracker;
 use crate::backoff::Waits;
@@ -52,6 +52,17 @@ pub(super) enum Gate {
     Draw { ticket: Ticket },
     /// The state says it, or the machine has to be asked.
     Ask,
+}
+
+/// What counting an outcome led to.
+#[derive(Debug)]
+pub(super) enum Counted {
+    /// Nothing else.
+    Quietly,
+    /// The circuit is to open.
+    Opens(Tally),
+    /// It was not counted: only a circuit that is closed, or observes, counts without a step.
+    NotHere,
 }
 
 #[derive(Debug)]
@@ -176,9 +187,8 @@ impl Machine {
             Phase::Closed | Phase::Recovering(_) if ticket == self.ticket => {
                 note_failure(outcome, failed, step);
                 let (tally, opens) = self.tracker.judge(outcome, &self.settings, &mut step.now);
-                // Closed, Recovering -> Open: too many failed or were slow.
                 if opens {
-                    self.open(tally, step.now.get(), step);
+                    self.open_at(tally, step);
                 }
             }
             Phase::ObserveOnly if ticket == self.ticket => {
@@ -187,6 +197,28 @@ impl Machine {
             Phase::HalfOpen(_) => self.record_probe(ticket, outcome, failed, step),
             _ => {}
         }
+    }
+
+    /// Counts a success. What it leads to, if anything, is left to a step: seldom is there one, and most successes of a
+    /// circuit that has seen a failure come this way.
+    #[inline]
+    pub(super) fn count_success(&mut self, ticket: Ticket, now: &mut Now) -> Counted {
+        match self.phase {
+            Phase::Closed if ticket == self.ticket => {
+                let (tally, opens) = self.tracker.judge(Outcome::SUCCESS, &self.settings, now);
+                if opens { Counted::Opens(tally) } else { Counted::Quietly }
+            }
+            Phase::ObserveOnly if ticket == self.ticket => {
+                self.tracker.record(Outcome::SUCCESS, now);
+                Counted::Quietly
+            }
+            _ => Counted::NotHere,
+        }
+    }
+
+    /// Closed, Recovering -> Open: too many failed or were slow.
+    pub(super) fn open_at(&mut self, tally: Tally, step: &mut Step) {
+        self.open(tally, step.now.get(), step);
     }
 
     fn record_probe(&mut self, ticket: Ticket, outcome: Outcome, failed: Failed, step: &mut Step) {

@@ -49,19 +49,16 @@ impl<S: Clone, R> Clone for CircuitBreaker<S, R> {
 }
 
 impl<S, R> CircuitBreaker<S, R> {
-    /// Gets ready while the circuit is not closed.
+    /// Decides, while the circuit is not closed, whether the inner service is asked. Pending until the circuit admits a
+    /// request, if it is to be.
     #[cold]
-    fn poll_ready_slowly<Request>(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>>
-    where
-        S: Service<Request>,
-        R: Classify<S::Response, S::Error>,
-    {
+    fn poll_unasked(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.pending_while_open {
             ready!(self.poll_admission(cx));
         } else {
             self.unasked = self.breaker.circuit.shared().rejects();
         }
-        if self.unasked { Poll::Ready(Ok(())) } else { self.poll_inner(cx) }
+        Poll::Ready(())
     }
 
     /// Waits until the circuit admits a request.
@@ -80,17 +77,19 @@ impl<S, R> CircuitBreaker<S, R> {
         Poll::Ready(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn poll_inner<Request>(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>>
     where
         S: Service<Request>,
         R: Classify<S::Response, S::Error>,
     {
-        let polled = self.inner.poll_ready(cx);
-        if let Poll::Ready(Err(error)) = &polled {
-            self.count(error);
+        match self.inner.poll_ready(cx) {
+            Poll::Ready(Err(error)) => {
+                self.count(&error);
+                Poll::Ready(Err(error))
+            }
+            polled => polled,
         }
-        polled
     }
 
     /// Records an error of the inner service's `poll_ready` as a call that failed, unless the rules ignore it.
@@ -149,14 +148,17 @@ where
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.unasked = false;
         let word = self.breaker.circuit.shared().word();
-        if word.pass().is_some() {
-            self.poll_inner(cx)
-        } else if word.readiness() == Readiness::Reject && !self.pending_while_open {
-            self.unasked = true;
-            Poll::Ready(Ok(()))
-        } else {
-            self.poll_ready_slowly(cx)
+        if word.pass().is_none() {
+            if word.readiness() == Readiness::Reject && !self.pending_while_open {
+                self.unasked = true;
+            } else {
+                ready!(self.poll_unasked(cx));
+            }
+            if self.unasked {
+                return Poll::Ready(Ok(()));
+            }
         }
+        self.poll_inner(cx)
     }
 
     #[inline(always)]
@@ -164,7 +166,7 @@ where
         if self.unasked {
             self.unasked = false;
             if let Err(refusal) = self.ask_again() {
-                return ResponseFuture::rejected(Arc::clone(&self.breaker), refusal);
+                return ResponseFuture::rejected(&self.breaker.circuit, refusal);
             }
         }
         match self.breaker.circuit.shared().acquire() {
@@ -173,7 +175,7 @@ where
                 let inner = self.inner.call(request);
                 admission.into_future(inner)
             }
-            Err(refusal) => ResponseFuture::rejected(Arc::clone(&self.breaker), refusal),
+            Err(refusal) => ResponseFuture::rejected(&self.breaker.circuit, refusal),
         }
     }
 }

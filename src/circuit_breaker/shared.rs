@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::causes::Causes;
 use super::events;
-use super::machine::Machine;
+use super::machine::{Counted, Machine};
 use super::settings::Settings;
 use super::step::{Failed, Now, Step};
 use super::thresholds::Thresholds;
@@ -24,7 +24,7 @@ use super::word::{Readiness, Word};
 use crate::deadline::report_refusing;
 use crate::error::Rejection;
 use crate::rules::Verdict;
-use crate::sync::{AtomicU64, Mutex, OnceLock, Ordering, PoisonError};
+use crate::sync::{AtomicU64, Mutex, MutexGuard, OnceLock, Ordering, PoisonError};
 use crate::window::Outcome;
 
 /// What all clones of a circuit share.
@@ -152,8 +152,20 @@ impl Shared {
     #[inline(never)]
     fn record_success(&self, ticket: Ticket, started: Option<Instant>) {
         let mut now = Now::default();
-        let slow = self.is_slow(started, &mut now);
-        self.record_outcome(ticket, Outcome::new(false, slow), None, now);
+        let outcome = Outcome::new(false, self.is_slow(started, &mut now));
+        if outcome != Outcome::SUCCESS {
+            return self.record_outcome(ticket, outcome, None, now);
+        }
+        let word = self.word();
+        if word.absorbs_success(ticket) || !word.may_count(ticket) {
+            return;
+        }
+        let mut machine = self.lock();
+        match machine.count_success(ticket, &mut now) {
+            Counted::Quietly => self.word.store(Word::of(&machine, self.origin).0, Ordering::Relaxed),
+            Counted::Opens(tally) => self.step(machine, now, |machine, step| machine.open_at(tally, step)),
+            Counted::NotHere => self.step(machine, now, |machine, step| machine.record(ticket, outcome, None, step)),
+        }
     }
 
     #[cold]
@@ -239,12 +251,24 @@ impl Shared {
         self.locked_at(Now::default(), run)
     }
 
-    /// One step of the machine. What happened is published and told after the lock is gone: published first, since those
-    /// who are told may panic.
     #[inline]
     fn locked_at<R>(&self, now: Now, run: impl FnOnce(&mut Machine, &mut Step) -> R) -> R {
+        self.step(self.lock(), now, run)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Machine> {
+        self.machine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One step of the machine. What happened is published and told after the lock is gone: published first, since those
+    /// who are told may panic.
+    fn step<R>(
+        &self,
+        mut machine: MutexGuard<'_, Machine>,
+        now: Now,
+        run: impl FnOnce(&mut Machine, &mut Step) -> R,
+    ) -> R {
         let mut step = Step::at(now);
-        let mut machine = self.machine.lock().unwrap_or_else(PoisonError::into_inner);
         let result = run(&mut machine, &mut step);
         if step.failed.is_some() || !step.transitions.is_empty() {
             self.causes.note(&step);

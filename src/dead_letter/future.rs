@@ -65,22 +65,32 @@ where
 {
     type Output = Result<T, E>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         loop {
             let next = match this.state.as_mut().project() {
                 StateProj::Inner { inner, keeps, copy } => {
-                    let result = ready!(inner.poll(cx));
-                    let copy = copy.take();
-                    if !*keeps {
-                        return Poll::Ready(result);
-                    }
-                    let verdict = this.shared.rules.classify(result.as_ref());
-                    let rejection = result.as_ref().err().and_then(Rejectable::own_rejection);
-                    let Some(effect) = effect(verdict, rejection) else { return Poll::Ready(result) };
+                    // The one or the other, so that a response that fits into a register stays in one.
+                    let (result, verdict, effect) = match ready!(inner.poll(cx)) {
+                        Ok(response) => {
+                            if !*keeps {
+                                return Poll::Ready(Ok(response));
+                            }
+                            let verdict = this.shared.rules.classify(Ok(&response));
+                            let Some(effect) = effect(verdict, None) else { return Poll::Ready(Ok(response)) };
+                            (Ok(response), verdict, effect)
+                        }
+                        Err(error) => {
+                            let verdict = this.shared.rules.classify(Err(&error));
+                            match effect(verdict, error.own_rejection()) {
+                                Some(effect) if *keeps => (Err(error), verdict, effect),
+                                _ => return Poll::Ready(Err(error)),
+                            }
+                        }
+                    };
                     // Inner -> Keep: it failed for good.
-                    match parcel(this.shared, copy, verdict, effect, result.as_ref()) {
+                    match parcel(this.shared, copy.take(), verdict, effect, result.as_ref()) {
                         Some(parcel) => State::Keep { keeping: keep(parcel), result: Some(result) },
                         None => return Poll::Ready(result),
                     }

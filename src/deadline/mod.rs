@@ -10,5 +10,5 @@ pub(crate) use refusing::{forget_refusing, refusing_for, report_refusing};
 pub use scope::deadline;
 pub(crate) use scope::{Scope, deadline_in, end_of};
 pub(crate) use timer::{Timer, poll_sleep};
-pub(crate) use waited::{measure_waits, report_wait};
+pub(crate) use waited::{WaitMeter, measure_waits, report_wait};
 pub(crate) use within::within;

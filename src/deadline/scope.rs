@@ -9,19 +9,23 @@ use tokio::time::Instant;
 /// What a timer of tokio's rounds its deadline up to: the clock must be able to count that much further.
 const TICK: Duration = Duration::from_millis(1);
 
+/// 30,000 years: a clock that counts seconds in 63 bits is not at its end then.
+const COUNTABLE: Duration = Duration::from_secs(1 << 40);
+
 thread_local! {
-    static CURRENT: Cell<Option<Current>> = const { Cell::new(None) };
+    static CURRENT: Current = const { Current { all: Cell::new(None), own: Cell::new(None), waker: Cell::new(None) } };
 }
 
-/// What the timeouts around the running code say.
-#[derive(Clone, Copy)]
+/// What the timeouts around the running code say. Each part is a cell of its own: written and read alike, it need not pass
+/// through memory as a whole.
 struct Current {
-    /// The earliest deadline of all of them.
-    all: Instant,
+    /// The earliest deadline of all of them. `None` outside of any.
+    all: Cell<Option<Instant>>,
     /// The earliest deadline of those that are polled with `waker`, or called: these belong to the request for certain.
-    own: Instant,
+    /// `None` if it is that of all.
+    own: Cell<Option<Instant>>,
     /// `None` within a call.
-    waker: Option<WakerId>,
+    waker: Cell<Option<WakerId>>,
 }
 
 /// Tells wakers apart as [`Waker::will_wake`] does, and keeps none.
@@ -75,18 +79,25 @@ impl WakerId {
 /// ```
 #[must_use]
 pub fn deadline() -> Option<Instant> {
-    CURRENT.get().map(|current| current.all)
+    CURRENT.with(|current| current.all.get())
 }
 
 /// The deadline of the request that is polled with `cx`. A timeout that is polled with another waker may be a stranger's.
 pub(crate) fn deadline_in(cx: &Context<'_>) -> Option<Instant> {
-    let current = CURRENT.get()?;
-    current.is_polled_with(WakerId::of(cx.waker())).then_some(current.own)
+    CURRENT.with(|current| {
+        let all = current.all.get()?;
+        current.is_polled_with(WakerId::of(cx.waker())).then(|| current.own.get().unwrap_or(all))
+    })
 }
 
 /// When `limit` from now is over; `None` if no timer can wait for that.
 #[inline]
 pub(crate) fn end_of(limit: Duration) -> Option<Instant> {
+    if limit > COUNTABLE { end_of_age(limit) } else { Instant::now().checked_add(limit) }
+}
+
+#[cold]
+fn end_of_age(limit: Duration) -> Option<Instant> {
     if limit == Duration::MAX {
         // No limit at all: that need not be asked of the clock.
         return None;
@@ -95,15 +106,63 @@ pub(crate) fn end_of(limit: Duration) -> Option<Instant> {
 }
 
 impl Current {
+    #[inline]
     fn is_polled_with(&self, waker: WakerId) -> bool {
-        self.waker.is_none_or(|own| own == waker)
+        self.waker.get().is_none_or(|own| own == waker)
     }
+
+    #[inline]
+    fn enter(&self, deadline: Instant, waker: Option<WakerId>) -> Scope {
+        let outer = match self.all.get() {
+            None => {
+                self.all.set(Some(deadline));
+                self.own.set(None);
+                self.waker.set(waker);
+                None
+            }
+            Some(outer) => Some(self.nest(outer, deadline, waker)),
+        };
+        Scope { outer, _not_send: std::marker::PhantomData }
+    }
+
+    /// Enters a scope within that of another timeout. Apart, so that a scope at the top is inlined.
+    #[inline(never)]
+    fn nest(&self, outer: Instant, deadline: Instant, waker: Option<WakerId>) -> Outer {
+        self.all.set(Some(deadline.min(outer)));
+        // The same request, in a call or a poll of the same task: that is all.
+        let is_alike = self.own.get().is_none() && (waker.is_none() || self.waker.get() == waker);
+        let rest = if is_alike { None } else { Some(self.nest_apart(outer, deadline, waker)) };
+        Outer { all: outer, rest }
+    }
+
+    /// The rest, where the timeout around it may be a stranger's.
+    #[cold]
+    fn nest_apart(&self, outer: Instant, deadline: Instant, waker: Option<WakerId>) -> Rest {
+        let rest = Rest { own: self.own.get(), waker: self.waker.get() };
+        let is_own = waker.is_none_or(|waker| self.is_polled_with(waker));
+        self.own.set(Some(if is_own { deadline.min(rest.own.unwrap_or(outer)) } else { deadline }));
+        // A call within a poll is that poll's.
+        self.waker.set(waker.or(rest.waker));
+        rest
+    }
+}
+
+/// What is current again when a nested scope ends.
+struct Outer {
+    all: Instant,
+    rest: Option<Rest>,
+}
+
+/// The rest of it, where it was changed.
+struct Rest {
+    own: Option<Instant>,
+    waker: Option<WakerId>,
 }
 
 /// Makes a deadline known until it is dropped, also by a panic.
 #[must_use]
 pub(crate) struct Scope {
-    outer: Option<Current>,
+    outer: Option<Outer>,
     /// Its place is the thread.
     _not_send: std::marker::PhantomData<*const ()>,
 }
@@ -112,38 +171,26 @@ impl Scope {
     /// Around a call.
     #[inline]
     pub(crate) fn of_call(deadline: Option<Instant>) -> Option<Self> {
-        deadline.map(|deadline| Self::enter(deadline, None))
+        deadline.map(|deadline| CURRENT.with(|current| current.enter(deadline, None)))
     }
 
     /// Around a poll.
     #[inline]
     pub(crate) fn of_poll(deadline: Option<Instant>, cx: &Context<'_>) -> Option<Self> {
-        deadline.map(|deadline| Self::enter(deadline, Some(WakerId::of(cx.waker()))))
-    }
-
-    #[inline]
-    fn enter(deadline: Instant, waker: Option<WakerId>) -> Self {
-        let outer = CURRENT.get();
-        let current = match outer {
-            None => Current { all: deadline, own: deadline, waker },
-            Some(outer) => {
-                let is_own = waker.is_none_or(|waker| outer.is_polled_with(waker));
-                Current {
-                    all: deadline.min(outer.all),
-                    own: if is_own { deadline.min(outer.own) } else { deadline },
-                    // A call within a poll is that poll's.
-                    waker: waker.or(outer.waker),
-                }
-            }
-        };
-        CURRENT.set(Some(current));
-        Self { outer, _not_send: std::marker::PhantomData }
+        deadline.map(|deadline| CURRENT.with(|current| current.enter(deadline, Some(WakerId::of(cx.waker())))))
     }
 }
 
 impl Drop for Scope {
     #[inline]
     fn drop(&mut self) {
-        CURRENT.set(self.outer);
+        CURRENT.with(|current| {
+            let Some(outer) = &self.outer else { return current.all.set(None) };
+            current.all.set(Some(outer.all));
+            if let Some(rest) = &outer.rest {
+                current.own.set(rest.own);
+                current.waker.set(rest.waker);
+            }
+        });
     }
 }

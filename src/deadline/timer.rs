@@ -49,8 +49,9 @@ impl Timer {
             TimerProj::Unset { deadline: Some(deadline) } => {
                 let sleep = sleep_until(*deadline);
                 self.set(Self::Set { sleep });
-                // It may have elapsed already; nobody has looked at the budget yet.
-                self.poll_elapsed(cx, has_budget_remaining())
+                let TimerProj::Set { sleep } = self.project() else { return Poll::Pending };
+                // It may have elapsed already. Nobody has looked at the budget yet: without any it is asked again.
+                sleep.poll(cx)
             }
         }
     }
@@ -58,9 +59,9 @@ impl Timer {
 
 /// Asks the timer of something that was asked just before and is not ready.
 ///
-/// Unconstrained, because what is waited for may use up the task's budget on every poll, and a timer that is never asked
-/// never elapses. But if the task had no budget to begin with, what is waited for may be there and not show; then the
-/// timer has none either, so that both are asked again on the task's next turn.
+/// Unconstrained, if what is waited for has used up the task's budget: it may do so on every poll, and a timer that is
+/// never asked never elapses. But if the task had no budget to begin with, what is waited for may be there and not show;
+/// then the timer has none either, so that both are asked again on the task's next turn.
 pub(crate) fn poll_sleep(sleep: Pin<&mut Sleep>, cx: &mut Context<'_>, had_budget: bool) -> Poll<()> {
-    if had_budget { pin!(unconstrained(sleep)).poll(cx) } else { sleep.poll(cx) }
+    if had_budget && !has_budget_remaining() { pin!(unconstrained(sleep)).poll(cx) } else { sleep.poll(cx) }
 }

@@ -13,21 +13,36 @@ pub(crate) fn report_wait(wait: Duration) {
     WAITED.set(WAITED.get().saturating_add(wait));
 }
 
-/// Runs a poll or a drop, and returns how much waiting was reported within. Whoever measures further out learns of it
-/// too.
-pub(crate) fn measure_waits<T>(run: impl FnOnce() -> T) -> (T, Duration) {
-    /// Restores what was reported before, also when `run` panics.
-    struct Outer(Duration);
+/// Measures how much waiting is reported during a poll or a drop. Whoever measures further out learns of it too, also when
+/// that panics.
+#[must_use]
+pub(crate) struct WaitMeter {
+    /// What was reported before.
+    outer: Duration,
+}
 
-    impl Drop for Outer {
-        fn drop(&mut self) {
-            WAITED.set(self.0.saturating_add(WAITED.get()));
-        }
+impl WaitMeter {
+    pub(crate) fn start() -> Self {
+        Self { outer: WAITED.replace(Duration::ZERO) }
     }
 
-    let outer = Outer(WAITED.replace(Duration::ZERO));
+    /// How much was reported since the start.
+    pub(crate) fn stop(self) -> Duration {
+        let waited = WAITED.get();
+        drop(self);
+        waited
+    }
+}
+
+impl Drop for WaitMeter {
+    fn drop(&mut self) {
+        WAITED.set(self.outer.saturating_add(WAITED.get()));
+    }
+}
+
+/// Runs a poll or a drop, and returns how much waiting was reported within.
+pub(crate) fn measure_waits<T>(run: impl FnOnce() -> T) -> (T, Duration) {
+    let meter = WaitMeter::start();
     let result = run();
-    let waited = WAITED.get();
-    drop(outer);
-    (result, waited)
+    (result, meter.stop())
 }

@@ -1,8 +1,6 @@
 //! The switches of a failover in one word, so that a request reads them at once, and which provider they choose. It knows
 //! no provider: only numbers, in the order in which the providers were given.
 
-use std::fmt;
-
 /// How many providers fit: each needs a bit among the excluded ones.
 pub(super) const MAX_PROVIDERS: usize = 32;
 
@@ -11,7 +9,7 @@ const PREFERRED_AT: u32 = 40;
 const PREFERRED: u64 = 0xff << PREFERRED_AT;
 
 /// What the switches say: bit 0 to 31 the excluded providers, bit 32 manual, from bit 40 on the preferred provider.
-#[derive(Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Word(u64);
 
 impl Word {
@@ -62,16 +60,6 @@ impl Word {
         let preferred = self.preferred();
         let may_go = |provider: &usize| !self.excludes(*provider) && tried & 1 << *provider == 0;
         std::iter::once(preferred).chain(0..count).find(may_go)
-    }
-}
-
-impl fmt::Debug for Word {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Word")
-            .field("preferred", &self.preferred())
-            .field("excluded", &format_args!("{:#b}", self.0 & u64::from(u32::MAX)))
-            .field("is_manual", &self.is_manual())
-            .finish()
     }
 }
 
@@ -158,6 +146,7 @@ mod tests {
                 prop_assert_eq!(order, paper.order(count));
                 prop_assert_eq!(word.first(count), paper.order(count).first().copied());
                 prop_assert_eq!((word.preferred(), word.is_manual()), (paper.preferred, paper.is_manual));
+                prop_assert_eq!(Word::from_bits(word.bits()), word);
             }
         }
     }

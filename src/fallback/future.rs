@@ -55,20 +55,30 @@ where
 {
     type Output = Result<S::Response, S::Error>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         loop {
             let substitute = match this.state.as_mut().project() {
                 StateProj::Inner { inner, kept } => {
-                    let result = ready!(inner.poll(cx));
-                    let verdict = this.shared.rules.classify(result.as_ref());
-                    match verdict {
-                        Verdict::Success | Verdict::Declined | Verdict::InProgress { .. } => {
-                            return Poll::Ready(result);
+                    // The one or the other, and not the result as a whole, so that what is only read need not lie in
+                    // memory.
+                    let (result, verdict) = match ready!(inner.poll(cx)) {
+                        Ok(response) => {
+                            let verdict = this.shared.rules.classify(Ok(&response));
+                            if is_good_enough(verdict) {
+                                return Poll::Ready(Ok(response));
+                            }
+                            (Ok(response), verdict)
                         }
-                        Verdict::Failure(_) | Verdict::Throttled { .. } | Verdict::Ignored => {}
-                    }
+                        Err(error) => {
+                            let verdict = this.shared.rules.classify(Err(&error));
+                            if is_good_enough(verdict) {
+                                return Poll::Ready(Err(error));
+                            }
+                            (Err(error), verdict)
+                        }
+                    };
                     let handler = &this.shared.handler;
                     match kept.take() {
                         // Inner -> Substitute: the result is not good enough.
@@ -76,10 +86,21 @@ where
                         _ => return Poll::Ready(result),
                     }
                 }
-                StateProj::Substitute { substitute } => return substitute.poll(cx),
+                StateProj::Substitute { substitute } => match ready!(substitute.poll(cx)) {
+                    Ok(response) => return Poll::Ready(Ok(response)),
+                    Err(error) => return Poll::Ready(Err(error)),
+                },
             };
             this.state.set(State::Substitute { substitute });
         }
+    }
+}
+
+/// Whether there need be no substitute.
+const fn is_good_enough(verdict: Verdict) -> bool {
+    match verdict {
+        Verdict::Success | Verdict::Declined | Verdict::InProgress { .. } => true,
+        Verdict::Failure(_) | Verdict::Throttled { .. } | Verdict::Ignored => false,
     }
 }
 

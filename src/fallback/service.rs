@@ -46,7 +46,7 @@ where
         self.inner.poll_ready(cx)
     }
 
-    #[inline]
+    #[inline(always)]
     fn call(&mut self, request: Request) -> Self::Future {
         let kept = self.shared.handler.keep(&self.shared.rules, &request);
         let shared = Arc::clone(&self.shared);

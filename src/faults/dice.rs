@@ -144,6 +144,23 @@ mod tests {
         }
     }
 
+    /// Also where the sum of numbers that add up to 1 is more than 1, as that of 0.2, 0.4, 0.3 and 0.1 is.
+    #[test]
+    fn tenths_are_valid_if_they_are_at_most_ten() {
+        let tenths = || (0..=10_u8).map(|tenths| (tenths, f64::from(tenths) / 10.0));
+        for (fail_tenths, fail) in tenths() {
+            for (delay_tenths, delay) in tenths() {
+                for (hang_tenths, hang) in tenths() {
+                    for (lose_tenths, lose_response) in tenths() {
+                        let rates = Rates { fail, delay, hang, lose_response, ..Rates::NONE };
+                        let sum = fail_tenths + delay_tenths + hang_tenths + lose_tenths;
+                        assert_eq!(rates.check().is_ok(), sum <= 10, "{rates:?}");
+                    }
+                }
+            }
+        }
+    }
+
     #[test]
     fn delays_are_drawn_from_all_of_their_range() {
         let (start, end) = (Duration::from_millis(5), Duration::from_millis(9));

@@ -14,7 +14,7 @@ use super::watch::Watch;
 use crate::attempts::Attempts;
 use crate::deadline::{Timer, deadline_in};
 use crate::error::Rejectable;
-use crate::rules::{Classify, Discard, Replay};
+use crate::rules::{Classify, Discard, Idempotency, Replay};
 
 pin_project! {
     /// The response of a [`Hedge`](super::Hedge).
@@ -77,29 +77,67 @@ where
 {
     type Output = Result<S::Response, S::Error>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.as_mut().project();
         let Some(watch) = this.watch else {
-            return this.first.as_pin_mut().expect("polled after it was ready").poll(cx);
+            let first = this.first.as_pin_mut().expect("polled after it was ready");
+            return match ready!(first.poll(cx)) {
+                Ok(response) => Poll::Ready(Ok(response)),
+                Err(error) => Poll::Ready(Err(error)),
+            };
         };
         let had_budget = this.timer.as_ref().has_budget();
-        if let Some(first) = this.first.as_mut().as_pin_mut() {
-            if let Poll::Ready(result) = first.poll(cx) {
-                let is_good = watch.ended(&result, this.race.is_some());
-                match this.race {
-                    // The hedges decide.
-                    Some(race) if !is_good && race.is_on() => race.hold(result),
-                    race => {
-                        let sent = race.as_ref().map_or(0, |race| race.sent());
-                        let result = if sent == 0 { result } else { noted(watch.shared(), result, sent, 0) };
-                        self.end();
-                        return Poll::Ready(result);
-                    }
-                }
-                this.first.set(None);
-                *this.copy = None;
+        let first = this.first.as_mut().as_pin_mut().map_or(Poll::Pending, |first| first.poll(cx));
+        // The one or the other, so that a response that fits into a register stays in one.
+        let ended = match first {
+            Poll::Ready(Ok(response)) if this.race.is_none() => {
+                watch.ended(Ok(&response), false);
+                self.end();
+                return Poll::Ready(Ok(response));
             }
+            Poll::Ready(Err(error)) if this.race.is_none() => {
+                watch.ended(Err(&error), false);
+                self.end();
+                return Poll::Ready(Err(error));
+            }
+            Poll::Ready(result) => Some(result),
+            Poll::Pending => None,
+        };
+        match ready!(self.poll_race(ended, had_budget, cx)) {
+            Ok(response) => Poll::Ready(Ok(response)),
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    }
+}
+
+impl<S, Request, R> ResponseFuture<S, Request, R>
+where
+    S: Service<Request> + Clone,
+    S::Error: Rejectable,
+    R: Classify<S::Response, S::Error> + Replay<Request> + Discard<S::Response>,
+{
+    /// What is left to wait for: hedges in flight, and the moment of the next one. `ended` is the result of the first
+    /// attempt, if it has just come while there are hedges.
+    #[inline(never)]
+    fn poll_race(
+        mut self: Pin<&mut Self>,
+        ended: Option<Result<S::Response, S::Error>>,
+        had_budget: bool,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<S::Response, S::Error>> {
+        let mut this = self.as_mut().project();
+        let Some(watch) = this.watch else { return Poll::Pending };
+        if let (Some(result), Some(race)) = (ended, this.race.as_mut()) {
+            if watch.ended(result.as_ref(), true) {
+                let result = noted(watch.shared(), result, race.sent(), 0);
+                self.end();
+                return Poll::Ready(result);
+            }
+            // The hedges decide, if one is in flight.
+            race.hold(result);
+            this.first.set(None);
+            *this.copy = None;
         }
         loop {
             if let Some(race) = this.race {
@@ -114,7 +152,9 @@ where
                     }
                     Poll::Ready(None) => {
                         if let Some(failed) = race.take_failed() {
-                            let result = noted(watch.shared(), failed, race.sent(), 0);
+                            let shared = watch.shared();
+                            let (result, number) = race.outcome(shared.rules(), failed);
+                            let result = noted(shared, result, race.sent(), number);
                             self.end();
                             return Poll::Ready(result);
                         }
@@ -150,6 +190,7 @@ fn hedge<S, Request, R>(
 ) -> Next<Request>
 where
     S: Service<Request> + Clone,
+    S::Error: Rejectable,
     R: Replay<Request>,
 {
     let (hedging, now) = (shared.hedging(), Instant::now());
@@ -168,10 +209,11 @@ where
     let delay = hedging.delay();
     let may_follow = number < hedging.max_hedges() && delay.is_some();
     let copy = may_follow.then(|| shared.rules().copy(&request)).flatten();
+    let is_safe = shared.rules().idempotency(&request) == Idempotency::Safe;
     shared.rules().number(&mut request, number);
     tracing::debug!(hedge = number, "a hedge is sent");
     hedging.count_sent();
-    race.get_or_insert_with(|| Box::new(Race::new())).send(shared.service(), request, now);
+    race.get_or_insert_with(|| Box::new(Race::new(is_safe))).send(shared.service(), request, now);
     Next { due: delay.and_then(|delay| now.checked_add(delay)), copy }
 }
 

@@ -6,8 +6,11 @@ use tokio::time::Instant;
 use tower_service::Service;
 
 use super::watch::decides;
+use crate::error::Rejectable;
 use crate::oneshot::Oneshot;
-use crate::rules::{Classify, Discard, Discarding};
+use crate::rules::{Classify, Discard, Discarding, Effect, Failure, Verdict};
+
+type Answer<S, Request> = Result<<S as Service<Request>>::Response, <S as Service<Request>>::Error>;
 
 /// The hedges of a request, once there is one.
 pub(super) struct Race<S, Request>
@@ -16,8 +19,12 @@ where
 {
     in_flight: Vec<Attempt<S, Request>>,
     sent: u32,
+    /// Whether the request changes nothing.
+    is_safe: bool,
     /// The result of the first attempt, if that has failed while hedges were in flight.
-    failed: Option<Result<S::Response, S::Error>>,
+    failed: Option<Answer<S, Request>>,
+    /// That of a hedge which failed and may have taken effect, and its number.
+    unclear: Option<(u32, Answer<S, Request>)>,
     /// The responses of hedges that have failed.
     discarding: Vec<Discarding>,
 }
@@ -41,18 +48,15 @@ pub(super) struct Won<T, E> {
 impl<S, Request> Race<S, Request>
 where
     S: Service<Request>,
+    S::Error: Rejectable,
 {
-    pub(super) const fn new() -> Self {
-        Self { in_flight: Vec::new(), sent: 0, failed: None, discarding: Vec::new() }
+    pub(super) const fn new(is_safe: bool) -> Self {
+        Self { in_flight: Vec::new(), sent: 0, is_safe, failed: None, unclear: None, discarding: Vec::new() }
     }
 
     /// How many hedges were sent.
     pub(super) const fn sent(&self) -> u32 {
         self.sent
-    }
-
-    pub(super) fn is_on(&self) -> bool {
-        !self.in_flight.is_empty()
     }
 
     /// Sends a hedge by `service`, which is polled ready first.
@@ -62,14 +66,26 @@ where
         self.in_flight.push(Attempt { number: self.sent, sent_at: now, call });
     }
 
-    /// The first attempt has failed: the hedges decide.
-    pub(super) fn hold(&mut self, result: Result<S::Response, S::Error>) {
+    /// The first attempt has failed: the hedges decide. If none is in flight, the next poll says so.
+    pub(super) fn hold(&mut self, result: Answer<S, Request>) {
         self.failed = Some(result);
     }
 
     /// The result of the first attempt, if it has failed.
-    pub(super) fn take_failed(&mut self) -> Option<Result<S::Response, S::Error>> {
+    pub(super) fn take_failed(&mut self) -> Option<Answer<S, Request>> {
         self.failed.take()
+    }
+
+    /// What is returned where no attempt was good, and the number of the attempt: `first`, unless that certainly did nothing
+    /// and a hedge may have taken effect.
+    pub(super) fn outcome<R>(&mut self, rules: &R, first: Answer<S, Request>) -> (Answer<S, Request>, u32)
+    where
+        R: Classify<S::Response, S::Error>,
+    {
+        match self.unclear.take() {
+            Some((number, hedge)) if did_nothing(rules.classify(first.as_ref()), &first) => (hedge, number),
+            _ => (first, 0),
+        }
     }
 
     /// The first good result of a hedge; `None` if no hedge is in flight any more.
@@ -85,8 +101,13 @@ where
                 continue;
             };
             let Attempt { number, sent_at, .. } = self.in_flight.remove(place);
-            if decides(rules.classify(result.as_ref())) {
+            let verdict = rules.classify(result.as_ref());
+            if decides(verdict) {
                 return Poll::Ready(Some(Won { result, number, took: sent_at.elapsed() }));
+            }
+            if !self.is_safe && self.unclear.is_none() && !did_nothing(verdict, &result) {
+                self.unclear = Some((number, result));
+                continue;
             }
             if let Some(mut discarding) = result.ok().and_then(|response| rules.discard(response)) {
                 if Pin::new(&mut discarding).poll(cx).is_pending() {
@@ -95,5 +116,17 @@ where
             }
         }
         if self.in_flight.is_empty() { Poll::Ready(None) } else { Poll::Pending }
+    }
+}
+
+/// Whether the attempt certainly had no effect.
+fn did_nothing<T, E: Rejectable>(verdict: Verdict, result: &Result<T, E>) -> bool {
+    match verdict {
+        Verdict::Failure(Failure { effect, .. }) | Verdict::Throttled { effect, .. } => effect == Effect::NotApplied,
+        Verdict::Ignored => {
+            let rejection = result.as_ref().err().and_then(Rejectable::own_rejection);
+            rejection.is_some_and(|rejection| rejection.effect() == Effect::NotApplied)
+        }
+        Verdict::Success | Verdict::Declined | Verdict::InProgress { .. } => false,
     }
 }

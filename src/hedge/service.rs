@@ -75,7 +75,7 @@ where
     }
 
     /// The first attempt is made by the instance that was polled ready, hedges by clones that are polled first.
-    #[inline]
+    #[inline(always)]
     fn call(&mut self, request: Request) -> Self::Future {
         if self.stale {
             self.shared = self.shared.with(&self.inner);
@@ -84,16 +84,18 @@ where
         let hedging = self.shared.hedging();
         let delay = hedging.delay();
         let rules = self.shared.rules();
-        let may_hedge = hedging.max_hedges() > 0
+        let watches = hedging.max_hedges() > 0
             && (delay.is_some() || hedging.is_learning())
             && rules.idempotency(&request).is_repeatable();
-        let Some(copy) = may_hedge.then(|| rules.copy(&request)).flatten() else {
+        // While no delay is known, no hedge is sent.
+        let copy = if watches && delay.is_some() { rules.copy(&request) } else { None };
+        if !watches || (delay.is_some() && copy.is_none()) {
             return ResponseFuture::once(self.inner.call(request));
-        };
+        }
         let started = Instant::now();
         let due = delay.and_then(|delay| started.checked_add(delay));
         let watch = Watch::new(Arc::clone(&self.shared), started);
-        ResponseFuture::new(self.inner.call(request), watch, due, delay.map(|_| copy))
+        ResponseFuture::new(self.inner.call(request), watch, due, copy)
     }
 }
 

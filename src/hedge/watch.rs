@@ -28,7 +28,7 @@ impl<S, R> Watch<S, R> {
 
     /// The attempt has ended. Says whether its result decides, if that is asked.
     #[inline]
-    pub(super) fn ended<T, E>(&mut self, result: &Result<T, E>, is_asked: bool) -> bool
+    pub(super) fn ended<T, E>(&mut self, result: Result<&T, &E>, is_asked: bool) -> bool
     where
         E: Rejectable,
         R: Classify<T, E>,
@@ -41,7 +41,7 @@ impl<S, R> Watch<S, R> {
         if !is_asked && !is_learning {
             return true;
         }
-        let is_good = decides(self.shared.rules().classify(result.as_ref()));
+        let is_good = decides(self.shared.rules().classify(result));
         if let (true, Some(started)) = (is_learning, started) {
             // A response may come at any moment after a failure.
             let lasted = if is_good { Lasted::Exactly } else { Lasted::AtLeast };
@@ -68,7 +68,7 @@ pub(super) const fn decides(verdict: Verdict) -> bool {
 }
 
 /// What our own layers rejected is no load.
-fn was_sent<T, E: Rejectable>(result: &Result<T, E>) -> bool {
+fn was_sent<T, E: Rejectable>(result: Result<&T, &E>) -> bool {
     match result {
         Ok(_) => true,
         Err(error) => error.rejection().is_none_or(|rejection| rejection.effect() == Effect::Unknown),

@@ -50,6 +50,12 @@ fn of_response(status: StatusCode, headers: &HeaderMap, redirects: impl FnOnce()
     }
 }
 
+/// Whether the status alone says that all is well, as [`of_response`] would: the one question of a healthy response.
+#[inline]
+fn is_well(status: StatusCode) -> bool {
+    !(status.is_client_error() || status.is_server_error())
+}
+
 fn failure(effect: Effect, headers: &HeaderMap) -> Verdict {
     let mut failure = Failure::new(effect);
     failure.retry_after = retry_after(headers);
@@ -67,6 +73,7 @@ fn of_error(error: &(dyn StdError + 'static), redirects: impl FnOnce() -> bool) 
     Verdict::Failure(failure)
 }
 
+#[inline(never)]
 fn classify<T, E>(result: Result<&T, &E>, redirects: impl FnOnce() -> bool) -> Verdict
 where
     T: HttpResponse,
@@ -124,8 +131,12 @@ where
     T: HttpResponse,
     E: HttpError,
 {
+    #[inline]
     fn classify(&self, result: Result<&T, &E>) -> Verdict {
-        classify(result, || redirects(result))
+        match result {
+            Ok(response) if is_well(response.status()) => Verdict::Success,
+            _ => classify(result, || redirects(result)),
+        }
     }
 
     /// The status code, the name of a rejection, or that of a client's [error](super#errors).
@@ -144,7 +155,7 @@ where
         let Ok(response) = result else { return classify(result, redirects) };
         let (status, headers) = (response.status(), response.headers());
         if let Some(verdict) = self.classify_with.as_ref().and_then(|classify| classify(status, headers)) {
-            return verdict;
+            return with_earlier(response, verdict);
         }
         if self.unprocessed_statuses.contains(&status) && !redirects() {
             return with_earlier(response, failure(Effect::NotApplied, headers));

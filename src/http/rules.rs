@@ -102,7 +102,8 @@ impl HttpRules {
     }
 
     /// Asks `classify` first; where it returns `None`, the other rules decide. Its verdicts stand as they are, whether
-    /// there may have been redirects or not.
+    /// there may have been redirects or not. One without effect is that of the last attempt: if an earlier one may have had
+    /// an effect, so may the request.
     #[must_use]
     pub fn classify_with<F>(mut self, classify: F) -> Self
     where

@@ -17,9 +17,8 @@ impl Parked {
     }
 }
 
-/// What a parked message means for those behind it in its topic.
+/// What a parked message means for those behind it in its topic. Stores match on it, so it grows in a breaking version only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[allow(clippy::exhaustive_enums, reason = "stores match on it")]
 pub enum ParkedHead {
     /// They wait until a person has settled it: nothing overtakes it.
     #[default]

@@ -20,9 +20,11 @@
 //! refuses a second one.
 
 /// The table and its indexes, where they are missing. PostgreSQL 12 or later.
+///
+/// `place` has no index of its own: the planner would walk along it, past all that is done, to find the first of a topic.
 pub const SCHEMA: &str = "\
 CREATE TABLE IF NOT EXISTS outbox_messages (
-    place BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    place BIGINT GENERATED ALWAYS AS IDENTITY,
     queue TEXT NOT NULL,
     id TEXT NOT NULL,
     topic TEXT NOT NULL,
@@ -33,9 +35,9 @@ CREATE TABLE IF NOT EXISTS outbox_messages (
     claims BIGINT NOT NULL DEFAULT 0,
     lapses BIGINT NOT NULL DEFAULT 0,
     reason TEXT,
-    UNIQUE (queue, id)
+    PRIMARY KEY (queue, id)
 );
-CREATE INDEX IF NOT EXISTS outbox_messages_due ON outbox_messages (queue, state, due);
+CREATE INDEX IF NOT EXISTS outbox_messages_due ON outbox_messages (queue, state, due, place);
 CREATE INDEX IF NOT EXISTS outbox_messages_topic ON outbox_messages (queue, topic, place) WHERE state <> 'done';
 CREATE UNIQUE INDEX IF NOT EXISTS outbox_messages_in_flight ON outbox_messages (queue, topic) WHERE state = 'claimed';
 ";
@@ -50,23 +52,37 @@ ON CONFLICT (queue, id) DO NOTHING";
 /// Claims. Queue, limit, seconds of the lease, whether parked messages are stepped over. Returns id, topic, payload,
 /// attempts, claims, lapses.
 ///
+/// The conditions are written as scalar subqueries, so that they are asked of one due message after the other until there
+/// are enough: as `NOT EXISTS` they become a join over everything that waits.
+///
 /// Of two claims at the same moment, one may break the index `outbox_messages_in_flight` (`23505`): it is to be repeated.
 pub const CLAIM: &str = "\
-WITH due AS (
-    SELECT m.place FROM outbox_messages AS m
-    WHERE m.queue = $1 AND m.state IN ('waiting', 'claimed') AND m.due <= statement_timestamp()
-      AND (m.state = 'claimed' OR NOT EXISTS (
-        SELECT 1 FROM outbox_messages AS o
-        WHERE o.queue = m.queue AND o.topic = m.topic AND o.state <> 'done'
-          AND (o.state = 'claimed' OR o.place < m.place AND (o.state <> 'parked' OR NOT $4))))
+WITH lapsed AS (
+    SELECT m.id, m.due, m.place FROM outbox_messages AS m
+    WHERE m.queue = $1 AND m.state = 'claimed' AND m.due <= statement_timestamp()
     ORDER BY m.due, m.place LIMIT $2
-    FOR UPDATE OF m SKIP LOCKED)
+    FOR UPDATE OF m SKIP LOCKED),
+ready AS (
+    SELECT m.id, m.due, m.place FROM outbox_messages AS m
+    WHERE m.queue = $1 AND m.state = 'waiting' AND m.due <= statement_timestamp()
+      AND (SELECT o.place FROM outbox_messages AS o
+           WHERE o.queue = m.queue AND o.topic = m.topic AND o.state = 'claimed'
+           LIMIT 1) IS NULL
+      AND (SELECT o.place FROM outbox_messages AS o
+           WHERE o.queue = m.queue AND o.topic = m.topic AND o.place < m.place
+             AND o.state <> 'done' AND (o.state <> 'parked' OR NOT $4)
+           ORDER BY o.place LIMIT 1) IS NULL
+    ORDER BY m.due, m.place LIMIT $2
+    FOR UPDATE OF m SKIP LOCKED),
+due AS (
+    SELECT id FROM (SELECT * FROM lapsed UNION ALL SELECT * FROM ready) AS either
+    ORDER BY due, place LIMIT $2)
 UPDATE outbox_messages AS m
 SET state = 'claimed',
     due = statement_timestamp() + make_interval(secs => $3),
     claims = m.claims + 1,
     lapses = CASE m.state WHEN 'claimed' THEN m.lapses + 1 ELSE 0 END
-FROM due WHERE m.place = due.place
+FROM due WHERE m.queue = $1 AND m.id = due.id
 RETURNING m.id, m.topic, m.payload, m.attempts, m.claims, m.lapses";
 
 /// Settles a claim, if it holds; otherwise it changes no row. Queue, id, claims, the new state, seconds until it is due,
@@ -82,13 +98,22 @@ WHERE queue = $1 AND id = $2 AND claims = $3 AND state = 'claimed'";
 
 /// Seconds until the next message can be claimed (`float8`), or no row. Queue, whether parked messages are stepped over.
 pub const NEXT_DUE: &str = "\
-SELECT greatest(0, extract(epoch FROM m.due - statement_timestamp()))::float8 FROM outbox_messages AS m
-WHERE m.queue = $1 AND m.state IN ('waiting', 'claimed')
-  AND (m.state = 'claimed' OR NOT EXISTS (
-    SELECT 1 FROM outbox_messages AS o
-    WHERE o.queue = m.queue AND o.topic = m.topic AND o.state <> 'done'
-      AND (o.state = 'claimed' OR o.place < m.place AND (o.state <> 'parked' OR NOT $2))))
-ORDER BY m.due LIMIT 1";
+SELECT greatest(0, extract(epoch FROM next.due - statement_timestamp()))::float8 FROM (
+    (SELECT m.due FROM outbox_messages AS m
+     WHERE m.queue = $1 AND m.state = 'claimed'
+     ORDER BY m.due LIMIT 1)
+    UNION ALL
+    (SELECT m.due FROM outbox_messages AS m
+     WHERE m.queue = $1 AND m.state = 'waiting'
+       AND (SELECT o.place FROM outbox_messages AS o
+            WHERE o.queue = m.queue AND o.topic = m.topic AND o.state = 'claimed'
+            LIMIT 1) IS NULL
+       AND (SELECT o.place FROM outbox_messages AS o
+            WHERE o.queue = m.queue AND o.topic = m.topic AND o.place < m.place
+              AND o.state <> 'done' AND (o.state <> 'parked' OR NOT $2)
+            ORDER BY o.place LIMIT 1) IS NULL
+     ORDER BY m.due LIMIT 1)
+) AS next ORDER BY next.due LIMIT 1";
 
 /// Parked messages. Queue, limit, offset. Returns id, topic, payload, attempts, reason.
 pub const PARKED: &str = "\
@@ -102,8 +127,8 @@ WHERE queue = $1 AND id = $2 AND state = 'parked'";
 
 /// Deletes messages that are done. Queue, for how many seconds at least, limit.
 pub const DELETE_DONE: &str = "\
-DELETE FROM outbox_messages WHERE place IN (
-    SELECT place FROM outbox_messages
+DELETE FROM outbox_messages WHERE queue = $1 AND id IN (
+    SELECT id FROM outbox_messages
     WHERE queue = $1 AND state = 'done' AND due <= statement_timestamp() - make_interval(secs => $2)
     ORDER BY due LIMIT $3
     FOR UPDATE SKIP LOCKED)";

@@ -2,9 +2,8 @@ use std::time::Duration;
 
 /// What becomes of a message once its delivery ended. It ends the claim, whatever it is.
 ///
-/// Stores match on it, so it grows in a breaking version only.
+/// Stores match on it, and one that does not know all of them would lose messages: so it grows in a breaking version only.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(clippy::exhaustive_enums, reason = "a store that does not know one of them would lose messages")]
 pub enum Settlement {
     /// It is delivered. Its row is kept as done until it is deleted.
     Done,

@@ -35,7 +35,7 @@ CREATE TABLE IF NOT EXISTS outbox_messages (
     reason TEXT,
     UNIQUE (queue, id)
 ) STRICT;
-CREATE INDEX IF NOT EXISTS outbox_messages_due ON outbox_messages (queue, state, due);
+CREATE INDEX IF NOT EXISTS outbox_messages_due ON outbox_messages (queue, state, due, place);
 CREATE INDEX IF NOT EXISTS outbox_messages_topic ON outbox_messages (queue, topic, place) WHERE state <> 'done';
 CREATE UNIQUE INDEX IF NOT EXISTS outbox_messages_in_flight ON outbox_messages (queue, topic) WHERE state = 'claimed';
 ";

@@ -80,42 +80,62 @@ where
 {
     type Output = Result<S::Response, S::Error>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.project().state;
         loop {
-            let next = match state.as_mut().project() {
-                StateProj::Called { inner, observer } => {
-                    let result = ready!(inner.poll(cx));
-                    observer.observe(result.as_ref());
-                    return Poll::Ready(result);
+            if let StateProj::Called { inner, observer } = state.as_mut().project() {
+                // The one or the other, so that a response that fits into a register stays in one.
+                return match ready!(inner.poll(cx)) {
+                    Ok(response) => {
+                        observer.observe(Ok(&response));
+                        Poll::Ready(Ok(response))
+                    }
+                    Err(error) => {
+                        observer.observe(Err(&error));
+                        Poll::Ready(Err(error))
+                    }
+                };
+            }
+            if let Err(rejection) = ready!(poll_turn(state.as_mut(), cx)) {
+                return Poll::Ready(Err(rejection.into()));
+            }
+        }
+    }
+}
+
+/// Waits for the turn of the request, and calls the service.
+#[cold]
+fn poll_turn<S, R, O>(mut state: Pin<&mut State<S, R, O>>, cx: &mut Context<'_>) -> Poll<Result<(), Rejection>>
+where
+    S: Service<R>,
+{
+    loop {
+        let (waiting, timer, call) = match state.as_mut().project() {
+            StateProj::Waiting { waiting, timer, call } => (waiting, timer, call),
+            StateProj::Rejected { rejection } => {
+                return Poll::Ready(Err(rejection.take().expect("polled after it was ready")));
+            }
+            StateProj::Called { .. } => return Poll::Ready(Ok(())),
+        };
+        match waiting.poll_turn(cx, deadline_in(cx)) {
+            Turn::Passed => {
+                // Waiting -> Called: its turn has come.
+                let (mut service, request, observer) = call.take().expect("it waits until it is called");
+                state.set(State::Called { inner: service.call(request), observer });
+            }
+            // Waiting -> Rejected: its turn would come too late, or never.
+            Turn::Refused(retry_after) => {
+                state.set(State::Rejected { rejection: Some(Rejection::rate_limited(retry_after)) });
+            }
+            Turn::NotBefore(None) => return Poll::Pending,
+            Turn::NotBefore(Some(at)) => {
+                let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(at)));
+                if timer.deadline() != at {
+                    timer.as_mut().reset(at);
                 }
-                StateProj::Waiting { waiting, timer, call } => match waiting.poll_turn(cx, deadline_in(cx)) {
-                    Turn::Passed => {
-                        // Waiting -> Called: its turn has come.
-                        let (mut service, request, observer) = call.take().expect("it waits until it is called");
-                        State::Called { inner: service.call(request), observer }
-                    }
-                    // Waiting -> Rejected: its turn would come too late, or never.
-                    Turn::Refused(retry_after) => {
-                        State::Rejected { rejection: Some(Rejection::rate_limited(retry_after)) }
-                    }
-                    Turn::NotBefore(None) => return Poll::Pending,
-                    Turn::NotBefore(Some(at)) => {
-                        let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(at)));
-                        if timer.deadline() != at {
-                            timer.as_mut().reset(at);
-                        }
-                        ready!(timer.as_mut().poll(cx));
-                        continue;
-                    }
-                },
-                StateProj::Rejected { rejection } => {
-                    let rejection = rejection.take().expect("polled after it was ready");
-                    return Poll::Ready(Err(rejection.into()));
-                }
-            };
-            state.set(next);
+                ready!(timer.as_mut().poll(cx));
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ use super::future::ResponseFuture;
 use super::limit::{Admission, RateLimit};
 use super::obey::{ObeyNothing, Observe, Observer};
 use super::shared::Patience;
+use super::waiting::Waiting;
 use crate::error::{Rejectable, Rejection};
 use crate::macros::service_accessors;
 
@@ -60,17 +61,25 @@ where
         self.inner.poll_ready(cx)
     }
 
-    #[inline]
+    #[inline(always)]
     fn call(&mut self, request: R) -> Self::Future {
         match self.limit.admit(self.cost.of(&request), self.patience) {
             Admission::Passed => ResponseFuture::passed(self.inner.call(request), self.obey.observer(&self.limit)),
             Admission::Refused(retry_after) => ResponseFuture::rejected(Rejection::rate_limited(retry_after)),
-            Admission::Waits(waiting) => {
-                // The instance that was polled ready waits with the request; its clone stays here.
-                let clone = self.inner.clone();
-                let inner = std::mem::replace(&mut self.inner, clone);
-                ResponseFuture::waiting(waiting, inner, request, self.obey.observer(&self.limit))
-            }
+            Admission::Waits(waiting) => self.call_later(waiting, request),
         }
+    }
+}
+
+impl<S, C, O: Observe> RateLimited<S, C, O> {
+    #[cold]
+    fn call_later<R>(&mut self, waiting: Waiting, request: R) -> ResponseFuture<S, R, O::Observer>
+    where
+        S: Service<R> + Clone,
+    {
+        // The instance that was polled ready waits with the request; its clone stays here.
+        let clone = self.inner.clone();
+        let inner = std::mem::replace(&mut self.inner, clone);
+        ResponseFuture::waiting(waiting, inner, request, self.obey.observer(&self.limit))
     }
 }

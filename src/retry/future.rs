@@ -89,26 +89,34 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
             let this = self.as_mut().project();
-            let StateProj::Attempt { attempt } = this.state.project() else {
-                match ready!(self.as_mut().poll_between(cx)) {
-                    Some(result) => return Poll::Ready(result),
-                    None => continue,
+            let ended = if let StateProj::Attempt { attempt } = this.state.project() {
+                forget_refusing();
+                let polled = {
+                    let _entered = this.journey.as_ref().map(|journey| journey.span.enter());
+                    attempt.poll(cx)
+                };
+                // The one or the other, and not the result as a whole, so that what is only read need not lie in memory.
+                match ready!(polled) {
+                    Ok(response) => {
+                        let verdict = this.shared.rules().classify(Ok(&response));
+                        if matches!(verdict, Verdict::Success) && this.journey.is_none() {
+                            this.shared.deposit();
+                            return Poll::Ready(Ok(response));
+                        }
+                        self.as_mut().judge(Ok(response), verdict, true, cx)
+                    }
+                    Err(error) => {
+                        let verdict = this.shared.rules().classify(Err(&error));
+                        self.as_mut().judge(Err(error), verdict, true, cx)
+                    }
                 }
+            } else {
+                ready!(self.as_mut().poll_between(cx))
             };
-            forget_refusing();
-            let result = {
-                let _entered = this.journey.as_ref().map(|journey| journey.span.enter());
-                ready!(attempt.poll(cx))
-            };
-            let verdict = this.shared.rules().classify(result.as_ref());
-            if this.journey.is_none() && (matches!(verdict, Verdict::Success) || this.copy.is_none()) {
-                if matches!(verdict, Verdict::Success) || is_sent(&result, verdict) {
-                    this.shared.deposit();
-                }
-                return Poll::Ready(result);
-            }
-            if let Some(result) = self.as_mut().judge(result, verdict, true, cx) {
-                return Poll::Ready(result);
+            match ended {
+                Some(Ok(response)) => return Poll::Ready(Ok(response)),
+                Some(Err(error)) => return Poll::Ready(Err(error)),
+                None => {}
             }
         }
     }
@@ -132,7 +140,8 @@ where
     ) -> Option<Result<S::Response, S::Error>> {
         let mut this = self.project();
         let (policy, rules) = (this.shared.policy(), this.shared.rules());
-        if this.journey.is_none() && matches!(verdict, Verdict::Declined | Verdict::Ignored) {
+        let is_final = || matches!(verdict, Verdict::Success | Verdict::Declined | Verdict::Ignored);
+        if this.journey.is_none() && (this.copy.is_none() || is_final()) {
             if is_sent(&result, verdict) {
                 this.shared.deposit();
             }
@@ -265,15 +274,19 @@ where
     if progress.tries == 1 {
         return result;
     }
-    let is_better_known = progress.is_better_known(sent.then(|| effect_of(verdict)));
-    if let Some(error) = result.as_ref().err().filter(|_| is_better_known) {
-        let failed = || Rejection::NotApplied { failed: rules.error_type(result.as_ref()).into() };
-        let rejection = error.rejection().cloned().unwrap_or_else(failed);
-        span::stopped_by(&rejection, progress.attempts.count());
-        return progress.into_known(rejection).map_or(result, Err);
-    }
+    let mut effect = sent.then(|| effect_of(verdict));
     if let Ok(response) = &mut result {
         rules.mark(response, &progress.attempts);
+        if effect == Some(Effect::NotApplied) {
+            // Rules that see the mark say themselves that an earlier attempt may have had an effect.
+            effect = Some(effect_of(rules.classify(result.as_ref())));
+        }
+    }
+    if progress.is_better_known(effect) {
+        let failed = || Rejection::NotApplied { failed: rules.error_type(result.as_ref()).into() };
+        let rejection = result.as_ref().err().and_then(Rejectable::rejection).cloned().unwrap_or_else(failed);
+        span::stopped_by(&rejection, progress.attempts.count());
+        return progress.into_known(rejection).map_or(result, Err);
     }
     result.map_err(|error| error.with_attempts(progress.attempts))
 }

@@ -7,6 +7,7 @@ use tokio::time::Sleep;
 use tracing::Span;
 
 use super::progress::Progress;
+use super::span;
 use crate::rules::Discarding;
 
 pin_project! {
@@ -26,11 +27,12 @@ pin_project! {
 }
 
 impl<S, E> Journey<S, E> {
-    /// Of a first attempt that somebody traces.
+    /// Of a first attempt, if somebody traces it.
     #[cold]
     #[inline(never)]
-    pub(super) fn traced(span: Span) -> Pin<Box<Self>> {
-        Self::new(span)
+    pub(super) fn traced() -> Option<Pin<Box<Self>>> {
+        let span = span::first_attempt();
+        (!span.is_disabled()).then(|| Self::new(span))
     }
 
     #[cold]

@@ -89,15 +89,15 @@ where
         }
         let started = self.shared.policy().numbers().max_elapsed.map(|_| Instant::now());
         let copy = self.shared.copy(1, &request);
-        let span = span::first_attempt();
         let shared = Arc::clone(&self.shared);
+        let journey = if span::may_trace_first_attempt() { Journey::traced() } else { None };
         // The call comes last, and without a detour where nobody listens: then the attempt is made where it will lie, and
         // need not be moved there.
-        if span.is_disabled() {
+        let Some(journey) = journey else {
             return ResponseFuture::new(self.inner.call(request), shared, copy, started, None);
-        }
-        let attempt = span.in_scope(|| self.inner.call(request));
-        ResponseFuture::new(attempt, shared, copy, started, Some(Journey::traced(span)))
+        };
+        let attempt = journey.span.in_scope(|| self.inner.call(request));
+        ResponseFuture::new(attempt, shared, copy, started, Some(journey))
     }
 }
 

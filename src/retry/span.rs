@@ -3,13 +3,19 @@
 use std::borrow::Cow;
 
 use tracing::field::Empty;
-use tracing::{Span, debug, debug_span, info_span};
+use tracing::level_filters::{LevelFilter, STATIC_MAX_LEVEL};
+use tracing::{Level, Span, debug, debug_span, info_span};
 
 use crate::budget::RetryBudget;
 use crate::error::Rejection;
 
-/// The span of the first attempt. Free where nobody listens.
+/// Whether anybody may listen to the span of a first attempt: no span is made to find out.
 #[inline]
+pub(super) fn may_trace_first_attempt() -> bool {
+    Level::DEBUG <= STATIC_MAX_LEVEL && Level::DEBUG <= LevelFilter::current()
+}
+
+/// The span of the first attempt.
 pub(super) fn first_attempt() -> Span {
     debug_span!("attempt", http.request.resend_count = 0_u32, error.type = Empty)
 }

@@ -105,6 +105,8 @@ mod tests {
                 };
                 prop_assert!((ratio - expected).abs() < 1e-12, "{ratio} {expected}");
                 prop_assert_eq!(core.reject_ratio(now), ratio);
+                let tally = core.tally(now);
+                prop_assert_eq!((tally.calls, tally.failures), (requests as u64, (requests - accepts) as u64));
             }
         }
     }

@@ -56,9 +56,17 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
             StateProj::Admitted { shared, inner } => {
-                let result = ready!(inner.poll(cx));
-                shared.throttle.record(shared.rules.classify(result.as_ref()));
-                Poll::Ready(result)
+                // The one or the other, so that a response that fits into a register stays in one.
+                match ready!(inner.poll(cx)) {
+                    Ok(response) => {
+                        shared.throttle.record(shared.rules.classify(Ok(&response)));
+                        Poll::Ready(Ok(response))
+                    }
+                    Err(error) => {
+                        shared.throttle.record(shared.rules.classify(Err(&error)));
+                        Poll::Ready(Err(error))
+                    }
+                }
             }
             StateProj::Rejected { rejection } => {
                 Poll::Ready(Err(rejection.take().expect("polled after it was ready").into()))

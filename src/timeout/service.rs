@@ -38,7 +38,7 @@ where
         self.inner.poll_ready(cx)
     }
 
-    #[inline]
+    #[inline(always)]
     fn call(&mut self, request: R) -> Self::Future {
         let deadline = end_of(self.limit);
         let _scope = Scope::of_call(deadline);

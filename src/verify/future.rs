@@ -62,25 +62,39 @@ where
 {
     type Output = Result<T, E>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         loop {
             let settling = match this.state.as_mut().project() {
                 StateProj::Inner { inner, asks, copy } => {
-                    let result = ready!(inner.poll(cx));
-                    if !*asks {
-                        return Poll::Ready(result);
-                    }
-                    let verdict = this.shared.rules.classify(result.as_ref());
-                    let copy = copy.take();
-                    if !is_unknown(verdict) {
-                        return Poll::Ready(result);
-                    }
+                    // The one or the other, so that a response that fits into a register stays in one.
+                    let (result, verdict) = match ready!(inner.poll(cx)) {
+                        Ok(response) => {
+                            if !*asks {
+                                return Poll::Ready(Ok(response));
+                            }
+                            let verdict = this.shared.rules.classify(Ok(&response));
+                            if !is_unknown(verdict) {
+                                return Poll::Ready(Ok(response));
+                            }
+                            (Ok(response), verdict)
+                        }
+                        Err(error) => {
+                            let verdict = this.shared.rules.classify(Err(&error));
+                            if !*asks || !is_unknown(verdict) {
+                                return Poll::Ready(Err(error));
+                            }
+                            (Err(error), verdict)
+                        }
+                    };
                     // Inner -> Settle: it failed, and may have taken effect.
-                    settle(Arc::clone(this.shared), copy, result, verdict)
+                    settle(Arc::clone(this.shared), copy.take(), result, verdict)
                 }
-                StateProj::Settle { settling } => return Pin::new(settling).poll(cx),
+                StateProj::Settle { settling } => match ready!(Pin::new(settling).poll(cx)) {
+                    Ok(response) => return Poll::Ready(Ok(response)),
+                    Err(error) => return Poll::Ready(Err(error)),
+                },
             };
             this.state.set(State::Settle { settling });
         }

@@ -139,6 +139,7 @@ mod tests {
                 };
             };
             prop_assert_eq!((asked, voided, end), expected(&rounds, questions as usize, void));
+            prop_assert_eq!(plan.may_ask_again(), asked < questions as usize);
         }
     }
 }

@@ -12,24 +12,25 @@ async fn recovering(builder: CircuitBuilder) -> Circuit {
     circuit
 }
 
-/// How many of 1,000 requests are admitted. They count for nothing.
-fn admitted_of_1000(circuit: &Circuit) -> usize {
-    (0..1_000).filter(|_| circuit.acquire().is_ok()).count()
+/// How many of 10,000 requests are admitted. They count for nothing.
+fn admitted_of_10_000(circuit: &Circuit) -> usize {
+    (0..10_000).filter(|_| circuit.acquire().is_ok()).count()
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_growing_share_is_admitted_until_it_is_closed() {
     let circuit = recovering(two_strikes().recover_over(100 * SECOND)).await;
-    for (seconds, share) in [(0, 100), (25, 325), (25, 550), (25, 775), (24, 991)] {
+    for (seconds, share) in [(0, 1_000), (25, 3_250), (25, 5_500), (25, 7_750), (24, 9_910)] {
         advance(seconds * SECOND).await;
-        let admitted = admitted_of_1000(&circuit);
-        assert!(admitted.abs_diff(share) < 60, "{admitted} of 1,000, and not {share}");
+        let admitted = admitted_of_10_000(&circuit);
+        // Six standard deviations.
+        assert!(admitted.abs_diff(share) < 300, "{admitted} of 10,000, and not {share}");
         assert_eq!(circuit.state(), State::Recovering);
     }
     advance(just_before(SECOND)).await;
     assert_eq!(circuit.state(), State::Recovering);
     advance(NANOSECOND).await;
-    assert_eq!(admitted_of_1000(&circuit), 1_000);
+    assert_eq!(admitted_of_10_000(&circuit), 10_000);
     assert_eq!(circuit.state(), State::Closed);
 }
 
@@ -62,12 +63,28 @@ async fn failures_in_recovery_open_it_again_and_for_longer() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_recovery_that_ends_well_starts_the_waits_over() {
+    let growing = Backoff::exponential(SECOND).jitter(Jitter::None);
+    let circuit = two_strikes().open_for(growing).recover_over(SECOND).build().unwrap();
+    trip_and_wait(&circuit).await;
+    fail(&circuit);
+    assert_eq!(rejected(&circuit), Some(2 * SECOND));
+    advance(2 * SECOND).await;
+    succeed(&circuit);
+    advance(SECOND).await;
+    succeed(&circuit);
+    trip(&circuit);
+    assert_eq!(rejected(&circuit), Some(SECOND));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_call_admitted_in_recovery_still_counts_once_it_is_closed() {
     let circuit = recovering(two_strikes().recover_over(SECOND)).await;
     let calls = [admitted_at_last(&circuit), admitted_at_last(&circuit)];
+    admitted_at_last(&circuit).record(Verdict::Success);
     advance(SECOND).await;
     succeed(&circuit);
-    assert_eq!((circuit.state(), circuit.snapshot().tally), (State::Closed, tally(1, 0, 0)));
+    assert_eq!((circuit.state(), circuit.snapshot().tally), (State::Closed, tally(2, 0, 0)), "the window goes on");
     for call in calls {
         call.record(failure());
     }

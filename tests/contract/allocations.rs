@@ -102,6 +102,24 @@ fn a_request_through_a_failover_allocates_its_future_once() {
     assert_eq!(allocations(&mut failover, Result::is_ok), CALLS);
 }
 
+/// The name of the step, its future, and its undo: the one with the value, made from the one without. Beside that, the name
+/// of the saga, and once the lists of steps.
+#[test]
+fn a_saga_allocates_four_times_for_each_step() {
+    async fn saga(names: &[&str]) {
+        let mut saga = windbreak::Saga::new("order");
+        for name in names {
+            let step = saga.step(*name, std::future::ready(Ok::<_, std::fmt::Error>(7)));
+            step.undo(|_| std::future::ready(Ok::<_, std::fmt::Error>(()))).await.unwrap();
+        }
+        saga.finish().unwrap();
+    }
+    let runtime = runtime();
+    let names = ["quota", "charge", "mail"];
+    let made: Vec<_> = (0..=3).map(|steps| measure(|| runtime.block_on(saga(&names[..steps]))).count_total).collect();
+    assert_eq!(made, [1, 7, 11, 15]);
+}
+
 fn circuit() -> CircuitBuilder {
     Circuit::builder("upstream")
 }

@@ -14,6 +14,7 @@ mod docs;
 mod rules;
 mod states;
 mod signatures;
+mod sizes;
 mod subjects;
 mod waits;
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Method, Request, Response};
+use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use tokio::net::TcpSocket;
 use tokio::task::JoinSet;
@@ -20,7 +20,7 @@ use windbreak::http::idempotency_key::IdempotencyKeyLayer;
 use windbreak::http::{Http, HttpRules, ResendCount};
 use windbreak::retry::{Attempts, RetryBudget, RetryPolicyBuilder};
 use windbreak::rules::{Classify as _, Rules};
-use windbreak::{Effect, Error, RetryLayer, RetryPolicy, TimeoutLayer, Verdict};
+use windbreak::{Effect, Error, Failure, RetryLayer, RetryPolicy, TimeoutLayer, Verdict};
 
 use crate::support::http::{Peer, Server, Version, answer, dead_address, direct_client, hyper_client, reqwest_client};
 
@@ -460,17 +460,23 @@ async fn a_response_of_the_last_attempt_does_not_hide_what_an_earlier_one_may_ha
             }));
         let post = Request::post("/orders").header("idempotency-key", "1").body(Full::default()).unwrap();
         let response = client.oneshot(post).await.unwrap();
-        [Http.classify(Ok::<_, &Client>(&response)), Http::builder().classify(Ok::<_, &Client>(&response))].map(
-            |verdict| match verdict {
-                Verdict::Throttled { effect, .. } => Some(effect),
-                Verdict::Failure(failure) => Some(failure.effect),
-                _ => None,
-            },
-        )
+        let idle = |status: StatusCode, _: &HeaderMap| {
+            status.is_client_error().then_some(Verdict::Failure(Failure::new(Effect::NotApplied)))
+        };
+        let verdicts = [
+            Http.classify(Ok::<_, &Client>(&response)),
+            Http::builder().classify(Ok::<_, &Client>(&response)),
+            Http::builder().classify_with(idle).classify(Ok::<_, &Client>(&response)),
+        ];
+        verdicts.map(|verdict| match verdict {
+            Verdict::Throttled { effect, .. } => Some(effect),
+            Verdict::Failure(failure) => Some(failure.effect),
+            _ => None,
+        })
     };
-    assert_eq!(effect_of([500, 429]).await, [Some(Effect::Unknown); 2]);
-    assert_eq!(effect_of([500, 421]).await, [Some(Effect::Unknown); 2]);
-    assert_eq!(effect_of([429, 429]).await, [Some(Effect::NotApplied); 2]);
+    assert_eq!(effect_of([500, 429]).await, [Some(Effect::Unknown); 3]);
+    assert_eq!(effect_of([500, 421]).await, [Some(Effect::Unknown); 3]);
+    assert_eq!(effect_of([429, 429]).await, [Some(Effect::NotApplied); 3]);
 }
 
 #[tokio::test]

@@ -162,8 +162,10 @@ async fn what_was_verified_as_not_applied_moves_on() {
 async fn each_provider_is_asked_at_most_once_and_in_order() {
     let fates = [Fate::Refuses, Fate::Open(None), Fate::Throttles, Fate::Refuses];
     let (result, calls) = send(&fates, Idempotency::Safe).await;
-    assert_eq!(result, Err(Error::Service(Fate::Refuses)));
+    let error = result.unwrap_err();
+    assert_eq!(error, Error::Service(Fate::Refuses));
     assert_eq!(calls, [1, 1, 1, 1]);
+    assert_eq!(error.attempts().unwrap().count(), 3, "of one the circuit was open");
 }
 
 #[tokio::test(start_paused = true)]

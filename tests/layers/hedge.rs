@@ -17,7 +17,9 @@ use windbreak::circuit_breaker::State;
 use windbreak::hedge::{HedgeLayer, Hedging};
 use windbreak::retry::{Attempts, RetryBudget};
 use windbreak::rules::{Classify, Discard, Discarding, ErrorsOnly, Idempotency, Repeat, Replay, rules_fn};
-use windbreak::{Circuit, CircuitBreakerLayer, Error, Rejection, RetryLayer, RetryPolicy, TimeoutLayer, Verdict};
+use windbreak::{
+    Circuit, CircuitBreakerLayer, Effect, Error, Failure, Rejection, RetryLayer, RetryPolicy, TimeoutLayer, Verdict,
+};
 
 use crate::support::{Flag, Log, all_idempotent, all_safe, millis, secs};
 
@@ -273,6 +275,69 @@ async fn if_both_fail_the_result_is_that_of_the_first() {
         assert_eq!(error.attempts().map(|attempts| (attempts.count(), attempts.winner())), Some((2, Some(0))));
         assert_took(took, 400);
     }
+}
+
+/// Else a failover would take it for one that did nothing, and ask another provider.
+#[tokio::test(start_paused = true)]
+async fn an_attempt_without_effect_does_not_hide_one_beside_it_that_may_have_had_one() {
+    let refused = Verdict::Failure(Failure::new(Effect::NotApplied));
+    for (idle, idempotency, expected) in [
+        (1, Idempotency::Keyed, 2),
+        (1, Idempotency::Idempotent, 2),
+        (1, Idempotency::Safe, 1),
+        (2, Idempotency::Keyed, 1),
+    ] {
+        for verdict in [refused, Verdict::throttled(None)] {
+            let rules = rules_fn(move |result: Result<&usize, &Error<usize>>| match result {
+                Err(error) if error.service() == Some(&idle) => verdict,
+                Err(_) => Verdict::UNKNOWN,
+                Ok(_) => Verdict::Success,
+            })
+            .idempotent(move |_: &Method| idempotency);
+            for fates in [[Fails(millis(150)), Fails(millis(300))], [Fails(millis(400)), Fails(millis(20))]] {
+                let layer = HedgeLayer::after(millis(100), rules.clone()).budget(RetryBudget::unlimited());
+                let (answer, _) = timed(&client(layer, &Log::default(), &fates)).await;
+                let error = answer.unwrap_err();
+                let winner = error.attempts().unwrap().winner();
+                assert_eq!((error.service(), winner), (Some(&expected), Some(expected as u32 - 1)), "{idempotency:?}");
+            }
+        }
+    }
+}
+
+/// That another layer rejected the first attempt says nothing of the hedge.
+#[tokio::test(start_paused = true)]
+async fn a_rejection_of_the_first_attempt_does_not_hide_a_hedge_that_was_sent() {
+    let turn = Log::default();
+    let upstream = service_fn(move |_: Method| {
+        let number = turn.note();
+        async move {
+            sleep(millis(150)).await;
+            if number == 1 { Err(Rejection::circuit_open("card", None).into()) } else { Err(Error::Service("lost")) }
+        }
+    });
+    let keyed = ErrorsOnly.idempotent(|_: &Method| Idempotency::Keyed);
+    let service = HedgeLayer::after(millis(100), keyed).layer(upstream);
+    let answer: Result<(), _> = service.oneshot(Post).await;
+    assert_eq!(answer.unwrap_err().service(), Some(&"lost"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_it_learns_it_copies_nothing() {
+    let copies = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&copies);
+    let rules = ErrorsOnly.idempotent(|_: &Method| true).copy_with(move |method: &Method| {
+        seen.fetch_add(1, Ordering::Relaxed);
+        Some(*method)
+    });
+    let layer = HedgeLayer::extra_load(0.05, rules).unwrap();
+    let client = client(layer.clone(), &Log::default(), &[Answers(millis(20))]);
+    for _ in 0..100 {
+        timed(&client).await.0.unwrap();
+    }
+    assert_eq!((copies.load(Ordering::Relaxed), layer.hedging().delay().is_some()), (0, true));
+    timed(&client).await.0.unwrap();
+    assert_eq!(copies.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -34,3 +34,4 @@ mod stack;
 mod throttle;
 mod timeout;
 mod verify;
+mod verify_property;

@@ -8,9 +8,9 @@ use std::time::Duration;
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::sync::mpsc;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tower::util::BoxCloneService;
-use tower::{ServiceBuilder, ServiceExt, service_fn};
+use tower::{Layer as _, ServiceBuilder, ServiceExt, service_fn};
 use windbreak::rules::{Idempotency, RulesFn, WithIdempotency, rules_fn};
 use windbreak::verify::Unsettled;
 use windbreak::{
@@ -26,6 +26,8 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 enum Said {
     Charged,
     Declined,
+    /// A response that says that nothing was done.
+    Busy,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +45,7 @@ fn judge(result: Result<&Said, &Failed>) -> Verdict {
     match result {
         Ok(Said::Charged) => Verdict::Success,
         Ok(Said::Declined) => Verdict::Declined,
+        Ok(Said::Busy) => Verdict::Failure(Failure::new(Effect::NotApplied)),
         Err(error) => match (error.rejection(), error.service()) {
             (Some(rejection), _) => rejection.into(),
             (_, Some(Problem::Refused)) => Verdict::Failure(Failure::new(Effect::NotApplied)),
@@ -95,7 +98,7 @@ impl Provider {
 
     async fn charge(self, request: Idempotency) -> Result<Said, Failed> {
         let lost = Err(Error::Service(Problem::Lost));
-        match self.draw(9) {
+        match self.draw(10) {
             0 => self.arrive(request, false),
             1 => self.arrive(request, true),
             2 => Err(Error::Service(Problem::Refused)),
@@ -111,7 +114,8 @@ impl Provider {
                 });
                 lost
             }
-            7 => {
+            7 => Ok(Said::Busy),
+            8 => {
                 let _ = self.arrive(request, false);
                 std::future::pending().await
             }
@@ -148,8 +152,10 @@ impl Provider {
         if fate == 1 { Err("lost".into()) } else { Ok(()) }
     }
 
+    /// With the question above the retries, as for requests with a key, or below them.
     fn stack(
         &self,
+        is_above: bool,
         unsettled: &mpsc::UnboundedSender<Unsettled<Idempotency>>,
     ) -> BoxCloneService<Idempotency, Said, Failed> {
         let (charge, find, void, told) = (self.clone(), self.clone(), self.clone(), unsettled.clone());
@@ -157,12 +163,13 @@ impl Provider {
             .or_void(move |_| void.clone().void())
             .on_unsettled(move |unsettled| told.send(unsettled).expect("the test listens"));
         let retry = RetryPolicy::builder().max_attempts(3).build().expect("valid");
-        let service = ServiceBuilder::new()
-            .layer(RetryLayer::new(retry, rules()))
-            .layer(verify)
-            .layer(TimeoutLayer::new(secs(1)))
-            .service(service_fn(move |request| charge.clone().charge(request)));
-        BoxCloneService::new(service)
+        let retry = RetryLayer::new(retry, rules());
+        let attempt = TimeoutLayer::new(secs(1)).layer(service_fn(move |request| charge.clone().charge(request)));
+        if is_above {
+            BoxCloneService::new(verify.layer(retry.layer(attempt)))
+        } else {
+            BoxCloneService::new(retry.layer(verify.layer(attempt)))
+        }
     }
 }
 
@@ -171,19 +178,21 @@ async fn whatever_fails_an_order_is_charged_once_at_most_and_nobody_is_lied_to()
     let mut outcomes = HashSet::new();
     for seed in 0..4_000 {
         let request = [Idempotency::Keyed, Idempotency::NotIdempotent][seed as usize % 2];
+        let is_above = request == Idempotency::Keyed && seed % 4 == 0;
+        let patience = if seed % 8 < 6 { Duration::MAX } else { Duration::from_millis(seed * 7919 % 4_000) };
         let providers = [Provider::new(2 * seed), Provider::new(2 * seed + 1)];
         let (unsettled, mut told) = mpsc::unbounded_channel();
         let (sink, mut letters) = mpsc::channel(1);
         let failover = Failover::new("card", rules())
-            .to("a", providers[0].stack(&unsettled))
-            .to("b", providers[1].stack(&unsettled))
+            .to("a", providers[0].stack(is_above, &unsettled))
+            .to("b", providers[1].stack(is_above, &unsettled))
             .build()
             .unwrap();
         let service = ServiceBuilder::new()
             .layer(DeadLetterLayer::new(rules(), sink))
             .layer(TimeoutLayer::new(secs(20)))
             .service(failover);
-        let result = service.oneshot(request).await;
+        let result = timeout(patience, service.oneshot(request)).await;
         sleep(secs(60)).await;
 
         let charges: u32 = providers
@@ -193,26 +202,29 @@ async fn whatever_fails_an_order_is_charged_once_at_most_and_nobody_is_lied_to()
         assert!(charges <= 1, "seed {seed}, {request:?}: {charges} charges, and the caller was told {result:?}");
         let letter = letters.try_recv().ok();
         let said = match &result {
-            Ok(Said::Charged) => {
+            // Whoever drops it knows that nobody knows.
+            Err(_) => "dropped",
+            Ok(Ok(Said::Charged)) => {
                 assert_eq!(charges, 1, "seed {seed}: it was not charged");
                 "charged"
             }
-            Ok(Said::Declined) => {
+            Ok(Ok(Said::Declined)) => {
                 assert_eq!(charges, 0, "seed {seed}: it was not declined");
                 "declined"
             }
-            Err(error) => {
-                let letter = letter.unwrap_or_else(|| panic!("seed {seed}: no letter for {error:?}"));
+            Ok(failed) => {
+                let letter = letter.unwrap_or_else(|| panic!("seed {seed}: no letter for {failed:?}"));
                 if letter.must_be_verified() {
-                    assert!(error.is_timeout() || told.try_recv().is_ok(), "seed {seed}: nobody was told");
+                    let is_timeout = failed.as_ref().is_err_and(Error::is_timeout);
+                    assert!(is_timeout || told.try_recv().is_ok(), "seed {seed}: nobody was told");
                     "unknown"
                 } else {
-                    assert_eq!(charges, 0, "seed {seed}: not without effect: {error:?}");
+                    assert_eq!(charges, 0, "seed {seed}: not without effect: {failed:?}");
                     "failed"
                 }
             }
         };
         outcomes.insert(said);
     }
-    assert_eq!(outcomes.len(), 4, "{outcomes:?}");
+    assert_eq!(outcomes.len(), 5, "{outcomes:?}");
 }

@@ -73,6 +73,28 @@ async fn a_new_key_takes_the_room_of_one_that_is_as_good_as_new() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_keys_that_are_as_good_as_new_one_that_is_used_seldom_goes() {
+    let made = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&made);
+    let layer = PerKeyLayer::new(
+        3,
+        |key: &u32| *key,
+        move |key| {
+            counter.fetch_add(usize::from(*key == 7), Ordering::Relaxed);
+            BulkheadLayer::new(1).expect("valid")
+        },
+    );
+    let client = ServiceBuilder::new().layer(layer.unwrap()).service(echo());
+    for stranger in 100..200 {
+        for key in [7, stranger] {
+            assert_eq!(client.clone().oneshot(key).await, Ok(key));
+        }
+    }
+    // It goes where it was also looked at in passing. Without a second chance it would go for every third stranger.
+    assert!(made.load(Ordering::Relaxed) < 10, "made {} times", made.load(Ordering::Relaxed));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_idle_key_that_protects_nothing_is_forgotten() {
     let layer = PerKeyLayer::new(100, |key: &u32| *key, |_| BulkheadLayer::new(1).expect("valid")).unwrap();
     let layer = layer.max_idle(Duration::from_secs(60));
@@ -185,6 +207,25 @@ async fn a_bulkhead_of_two_never_has_more_in_flight_however_many_strangers_come(
         let _ = client.clone().oneshot(stranger + 100).await;
     }
     assert!(layer.get(&7).is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_with_a_request_under_way_is_not_evicted() {
+    let layer = breakers(1, Duration::MAX);
+    let hangs_at_1 = service_fn(|key: u32| async move {
+        if key == 1 {
+            std::future::pending::<()>().await;
+        }
+        Ok::<_, Error<&'static str>>(key)
+    });
+    let client = ServiceBuilder::new().layer(layer.clone()).service(hangs_at_1);
+    let mut call = tokio_test::task::spawn(client.clone().oneshot(1));
+    assert!(call.poll().is_pending());
+    assert_eq!(client.clone().oneshot(3).await, Ok(3));
+    assert!(layer.get(&1).is_some() && layer.get(&3).is_none(), "its circuit is as good as new, and it stays");
+    drop(call);
+    assert_eq!(client.oneshot(3).await, Ok(3));
+    assert!(layer.get(&1).is_none() && layer.get(&3).is_some());
 }
 
 #[tokio::test(start_paused = true)]
@@ -369,9 +410,9 @@ async fn a_key_whose_hash_or_eq_panics_breaks_nothing() {
     let bulkhead = BulkheadLayer::new(1).unwrap();
     let layer = PerKeyLayer::new(10, Moody::clone, move |_| bulkhead.sibling()).unwrap();
     let service = service_fn(|key: Moody| async move { Ok::<_, Error<&'static str>>(key.number) });
-    let client = ServiceBuilder::new().layer(layer.clone()).service(service);
     let ask = |number, hash_panics, eq_panics| {
-        let client = client.clone();
+        // A new service each time: it knows no key, so that the table compares them, with its lock.
+        let client = ServiceBuilder::new().layer(layer.clone()).service(service);
         tokio::spawn(async move { client.oneshot(Moody { number, hash_panics, eq_panics }).await })
     };
     for number in 0..5 {
@@ -466,7 +507,8 @@ async fn what_an_inner_service_reserved_for_nobody_is_given_back() {
     let inner = ServiceBuilder::new().concurrency_limit(1).service(echo());
     let mut client = ServiceBuilder::new().layer(layer).service(inner);
     for key in 0..3 {
-        assert_eq!(client.ready().await.unwrap().call(key).await, Ok(key));
+        let mut response = tokio_test::task::spawn(client.ready().await.unwrap().call(key));
+        assert_eq!(response.poll(), Poll::Ready(Ok(key)));
     }
 }
 

@@ -142,6 +142,20 @@ async fn an_attempt_without_effect_does_not_hide_one_that_may_have_had_one() {
     let (answer, _) = send([refused(), refused(), Err(Error::Service("reset"))]).await;
     assert_eq!(answer.unwrap_err().into_service(), Ok("reset"));
 
+    // Nor does a response hide it that says so of the last attempt alone.
+    let idle = || Ok("busy, and did nothing");
+    let (answer, _) = send([Err(Error::Service("reset")), idle(), idle()]).await;
+    let error = answer.unwrap_err();
+    assert_eq!((error.service(), error.attempts().unwrap().count()), (Some(&"reset"), 3));
+
+    let (answer, _) = send([Ok("busy"), idle(), idle()]).await;
+    let error = answer.unwrap_err();
+    assert_eq!(error.rejection().unwrap().as_str(), "retry_stopped");
+    assert_eq!(error.rejection().unwrap().effect(), Effect::Unknown);
+
+    let (answer, _) = send([idle(), idle(), idle()]).await;
+    assert_eq!(answer, idle());
+
     // What changes nothing has no effect that could be hidden: its last result is the truest.
     let layer = RetryLayer::new(eager().max_attempts(2).build().unwrap(), rules(Idempotency::Safe));
     let upstream = scripted([Err(Error::Service("reset")), refused()], &Log::default());

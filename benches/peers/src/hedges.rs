@@ -8,8 +8,8 @@ use tower::hedge::{Hedge as PeerHedge, Policy};
 use windbreak::rules::ErrorsOnly;
 use windbreak::{Error, Faults, HedgeLayer};
 
-use crate::limits::Alone;
-use crate::stacks::{Callee, Named, named};
+use crate::stacks::Callee;
+use crate::task::{Alone, Named, named};
 
 const EXTRA_LOAD: f64 = 0.02;
 const SECONDS: Duration = Duration::from_secs(10);

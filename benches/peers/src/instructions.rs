@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio, id};
 
 use crate::Race;
-use crate::stacks::Task;
+use crate::task::Task;
 
 /// The argument that makes the program do what is counted, and nothing else.
 pub const COUNT_MINE: &str = "--count-my-instructions";
@@ -47,12 +47,12 @@ fn count_inside(task: &mut dyn Task) {
     black_box(task);
 }
 
-/// Runs this program under callgrind.
-pub fn count(races: &[Race], quick: bool) -> Counts {
+/// Runs this program, with the same arguments, under callgrind.
+pub fn count(races: &[Race], arguments: &[String]) -> Counts {
     let here = std::env::current_exe().ok()?;
     let folder = std::env::temp_dir().join(format!("peers-{}", id()));
     fs::create_dir(&folder).ok()?;
-    let counts = run_callgrind(&here, &folder, quick).and_then(|()| {
+    let counts = run_callgrind(&here, &folder, arguments).and_then(|()| {
         let contenders = counted(races).map(|race| race.contenders.len()).sum();
         (1..=contenders).map(|part| read_total(&folder.join(format!("out.{part}")))).collect()
     });
@@ -61,13 +61,13 @@ pub fn count(races: &[Race], quick: bool) -> Counts {
     counts
 }
 
-fn run_callgrind(program: &Path, folder: &Path, quick: bool) -> Option<()> {
+fn run_callgrind(program: &Path, folder: &Path, arguments: &[String]) -> Option<()> {
     let status = Command::new("valgrind")
         .args(["--tool=callgrind", "--toggle-collect=*::count_inside", "--dump-after=*::count_inside"])
         .arg(format!("--callgrind-out-file={}", folder.join("out").display()))
         .arg(program)
         .arg(COUNT_MINE)
-        .args(quick.then_some("--quick"))
+        .args(arguments)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status();

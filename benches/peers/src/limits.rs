@@ -15,8 +15,8 @@ use tower::{Service, ServiceBuilder};
 use windbreak::rate_limit::{Rate, RateLimit};
 use windbreak::{Error, RateLimitLayer};
 
-use crate::harness::make_calls;
-use crate::stacks::{Callee, Named, Task, named};
+use crate::stacks::Callee;
+use crate::task::{Alone, Named, Task, named, work};
 
 const BILLION: u32 = 1_000_000_000;
 const HOUR: Duration = Duration::from_secs(3600);
@@ -96,12 +96,20 @@ impl<S: Callee> Service<u64> for Checked<S> {
     }
 }
 
+#[repr(align(128))]
 struct Checking<F>(F);
 
 impl<F: FnMut() -> bool + Clone + Send + 'static> Task for Checking<F> {
     fn make_calls(&mut self, calls: u64) {
         for _ in 0..calls {
             assert!(black_box((black_box(&mut self.0))()), "everything passes");
+        }
+    }
+
+    fn work_and_call(&mut self, calls: u64) {
+        for call in 0..calls {
+            black_box(work(call));
+            self.make_calls(1);
         }
     }
 
@@ -115,17 +123,4 @@ where
     F: FnMut() -> bool + Clone + Send + 'static,
 {
     (name, Box::new(move || Box::new(Checking(make()))))
-}
-
-/// A service that nobody can share.
-pub struct Alone<S>(pub S);
-
-impl<S: Service<u64> + Send> Task for Alone<S> {
-    fn make_calls(&mut self, calls: u64) {
-        make_calls(&mut self.0, calls);
-    }
-
-    fn twin(&self) -> Box<dyn Task> {
-        unreachable!("it is in no race of two tasks")
-    }
 }

@@ -1,21 +1,28 @@
 //! The same work through windbreak and its peers, interleaved in one run: time, memory and instructions.
 //!
-//! `cargo run --release -p peers` prints one markdown table; `-- --quick` does it in a fraction of the time, with
-//! figures that are only good enough to see that it works.
+//! `cargo run --release -p peers` prints BENCHMARKS.md; `-- --write` writes it, and the three rows of the README. With
+//! `-- --quick` it takes a fraction of the time, with figures that are only good enough to see that it works. `-- --only
+//! WORD` prints the rows of some kinds of work, and `-- --check` holds the instructions to their bounds.
 //!
-//! Each contender is asked for readiness, called and polled by hand over a callee that answers at once, so no runtime
-//! and no timer is in the figures. That is how it flatters: a real call waits, and waiting costs more than any
-//! layer here. The rows "pends once" show how much.
+//! Each contender is called as users call it: an async function awaits each call, over a callee that responds at once. So
+//! no runtime and no timer is in the figures. That is how they flatter: a real call waits, and waiting costs more than any
+//! layer here. The rows "pends once" show how much, and those over loopback show all of it.
 
+mod check;
 mod counting;
 #[path = "../../harness/mod.rs"]
 mod harness;
 mod hedges;
+mod http;
 mod instructions;
 mod limits;
+mod loopback;
 mod report;
 mod stacks;
+mod summary;
+mod task;
 
+use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -25,7 +32,7 @@ use tokio::runtime::{Builder, Handle};
 use counting::Allocated;
 use harness::callees::{FAILING, FailsOneIn, HEALTHY, PendsOnce};
 use harness::{Contender, Figures, Pace, timed};
-use stacks::{Make, Named, Task};
+use task::{Make, Named, Task};
 
 /// Calls of which the allocations are counted.
 const COUNTED: u64 = 1000;
@@ -99,9 +106,13 @@ fn races(quick: bool) -> Vec<Race> {
         Race::of("hedge, not sent", hedges::hedges(HEALTHY)),
         Race::of("hedge, not sent, two tasks", hedges::shared_hedges(HEALTHY)).two_tasks(),
         Race::of("faults, off", hedges::faults(HEALTHY)),
+        Race::of("each layer", stacks::layers(HEALTHY)),
         Race::of("layers", stacks::stacks(HEALTHY)),
         Race::of("layers, two tasks", stacks::stacks(HEALTHY)).two_tasks(),
         Race::of("layers, pends once", stacks::stacks(PendsOnce)),
+        Race::of("layers and attempt timeout, pends once", stacks::with_attempt_timeout(PendsOnce)),
+        Race::of("layers, polled by hand", stacks::stacks_by_hand(HEALTHY)),
+        Race::of("layers over `http` types", http::stacks()),
     ];
     if !quick {
         races.insert(7, Race::of("time window, 100k calls in it", stacks::time_windows(HEALTHY)).filled(100_000));
@@ -109,23 +120,39 @@ fn races(quick: bool) -> Vec<Race> {
     races
 }
 
-fn main() {
+fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let has = |argument: &str| arguments.iter().any(|given| given == argument);
     let runtime = Builder::new_current_thread().enable_time().build().expect("a runtime needs nothing but memory");
     // Timers are made in a runtime and registered with it; it is never run.
     let _context = runtime.enter();
 
-    let races = races(has("--quick"));
+    let mut races = races(has("--quick"));
+    let only = arguments.iter().position(|given| given == "--only").and_then(|at| arguments.get(at + 1));
+    let is_asked_for = |work: &str| only.is_none_or(|only| work.contains(only.as_str()));
+    races.retain(|race| is_asked_for(race.work));
     if has(instructions::COUNT_MINE) {
-        return instructions::make_counted_calls(&races);
+        instructions::make_counted_calls(&races);
+        return ExitCode::SUCCESS;
+    }
+    if has("--check") {
+        return check::run(&races, &instructions::count(&races, &arguments));
     }
     // Before any is dropped: freeing may be put off, and would then be taken for that of another.
     let ready: Vec<Vec<Ready>> = races.iter().map(get_ready).collect();
     let rows: Vec<Vec<Row>> =
         races.iter().zip(ready).map(|(race, ready)| run(race, ready, has("--quick"), runtime.handle())).collect();
-    let counts = instructions::count(&races, has("--quick"));
-    report::print(&races, &rows, &counts);
+    let counts = instructions::count(&races, &arguments);
+    let loopback = if is_asked_for(loopback::WORK) { loopback::run(has("--quick")) } else { None };
+    let report = report::Report { races: &races, rows: &rows, counts: &counts, loopback: loopback.as_deref() };
+    if only.is_some() {
+        print!("{}", report.rows());
+    } else if has("--write") {
+        report.write().expect("the files can be written");
+    } else {
+        print!("{}", report.page());
+    }
+    ExitCode::SUCCESS
 }
 
 fn get_ready(race: &Race) -> Vec<Ready> {
@@ -200,7 +227,7 @@ fn side_by_side(tasks: [&mut dyn Task; 2], calls: u64, runtime: &Handle) -> Opti
             while waiting.load(Ordering::Relaxed) > 0 {
                 std::hint::spin_loop();
             }
-            let elapsed = timed(|| task.make_calls(calls));
+            let elapsed = timed(|| task.work_and_call(calls));
             (elapsed, waited_for_core() == before)
         };
         let results = thread::scope(|scope| {

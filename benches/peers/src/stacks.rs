@@ -1,11 +1,13 @@
 //! The contenders: the same callee behind windbreak and behind its peers, each set to do the same where it can.
 
+use std::future::ready;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use failsafe::futures::CircuitBreaker as _;
 use failsafe::{FailurePolicy, StateMachine, backoff, failure_policy};
 use recloser::{AnyError, AsyncRecloser, Recloser, RecloserFuture};
+use tokio::sync::mpsc::channel;
 use tower::retry::Policy;
 use tower::{Layer, Service, ServiceBuilder};
 use tower_resilience::bulkhead::BulkheadLayer as PeerBulkhead;
@@ -15,11 +17,12 @@ use tower_resilience::retry::RetryLayer as PeerRetry;
 use tower_resilience::timelimiter::TimeLimiterLayer as PeerTimeout;
 use windbreak::rules::ErrorsOnly;
 use windbreak::{
-    BulkheadLayer, Circuit, CircuitBreakerLayer, Error, FallbackLayer, RetryLayer, RetryPolicy, TimeoutLayer,
+    BulkheadLayer, Circuit, CircuitBreakerLayer, DeadLetterLayer, Error, Failover, FallbackLayer, RetryLayer,
+    RetryPolicy, TimeoutLayer, Verified, VerifyLayer,
 };
 
 use crate::harness::callees::Failed;
-use crate::harness::make_calls;
+use crate::task::{Named, by_hand, named};
 
 /// Long enough that no window slides and no circuit recovers while it is measured.
 const HOUR: Duration = Duration::from_secs(3600);
@@ -34,37 +37,6 @@ const ATTEMPTS: u32 = 3;
 pub trait Callee: Service<u64, Response = u64, Error = Failed, Future: Send> + Copy + Send + 'static {}
 
 impl<S> Callee for S where S: Service<u64, Response = u64, Error = Failed, Future: Send> + Copy + Send + 'static {}
-
-/// A service and the loop that calls it, whatever its type.
-pub trait Task: Send {
-    fn make_calls(&mut self, calls: u64);
-    /// A clone of the service, for another thread: it shares what clones share.
-    fn twin(&self) -> Box<dyn Task>;
-}
-
-struct Calling<S>(S);
-
-impl<S: Service<u64> + Clone + Send + 'static> Task for Calling<S> {
-    fn make_calls(&mut self, calls: u64) {
-        make_calls(&mut self.0, calls);
-    }
-
-    fn twin(&self) -> Box<dyn Task> {
-        Box::new(Self(self.0.clone()))
-    }
-}
-
-fn task<S: Service<u64> + Clone + Send + 'static>(service: S) -> Box<dyn Task> {
-    Box::new(Calling(service))
-}
-
-/// Makes one contender, new.
-pub type Make = Box<dyn Fn() -> Box<dyn Task>>;
-pub type Named = (&'static str, Make);
-
-pub fn named<S: Service<u64> + Clone + Send + 'static>(name: &'static str, make: impl Fn() -> S + 'static) -> Named {
-    (name, Box::new(move || task(make())))
-}
 
 /// Circuit breakers over a window of 100 calls, as far as they have one; beside the bare callee, which is first.
 pub fn breakers<S: Callee>(callee: S) -> Vec<Named> {
@@ -92,8 +64,53 @@ pub fn stacks<S: Callee>(callee: S) -> Vec<Named> {
     vec![
         named("bare call", move || callee),
         named("windbreak, five", move || windbreak_five(callee)),
+        named("windbreak, the three that tower has", move || windbreak_three(callee)),
         named("tower-resilience, five", move || peer_five(callee)),
         named("tower, three", move || tower_three(callee)),
+    ]
+}
+
+/// The same with a timeout for each attempt.
+pub fn with_attempt_timeout<S: Callee>(callee: S) -> Vec<Named> {
+    vec![
+        named("bare call", move || callee),
+        named("windbreak, six", move || windbreak_six(callee)),
+        named("tower, three", move || tower_three(callee)),
+    ]
+}
+
+/// The same futures, polled by hand.
+pub fn stacks_by_hand<S: Callee>(callee: S) -> Vec<Named> {
+    vec![
+        by_hand("bare call", move || callee),
+        by_hand("windbreak, five", move || windbreak_five(callee)),
+        by_hand("tower-resilience, five", move || peer_five(callee)),
+        by_hand("tower, three", move || tower_three(callee)),
+    ]
+}
+
+/// Each layer by itself.
+pub fn layers<S: Callee>(callee: S) -> Vec<Named> {
+    let over = ServiceBuilder::new;
+    let inner = move || over().map_err(Error::Service).service(callee);
+    let verify = || VerifyLayer::new(ErrorsOnly, |_: u64, _| ready(Ok::<_, std::io::Error>(Verified::Unknown)));
+    let failover = move || {
+        let failover = Failover::new("two", ErrorsOnly).to("first", inner()).to("second", inner());
+        failover.build().expect("two providers are valid")
+    };
+    vec![
+        named("bare call", move || callee),
+        named("fallback", move || over().layer(FallbackLayer::value(0, ErrorsOnly)).service(inner())),
+        named("timeout", move || over().layer(TimeoutLayer::new(TIMEOUT)).service(inner())),
+        named("tower: timeout", move || over().timeout(TIMEOUT).service(callee)),
+        named("retry", move || over().layer(retry()).service(inner())),
+        named("tower: retry", move || over().retry(Attempts(ATTEMPTS)).service(callee)),
+        named("bulkhead", move || over().layer(bulkhead()).service(inner())),
+        named("bulkhead with a queue", move || over().layer(bulkhead().queue()).service(inner())),
+        named("tower: concurrency limit", move || over().concurrency_limit(IN_FLIGHT).service(callee)),
+        named("verify", move || over().layer(verify()).service(inner())),
+        named("dead letter", move || over().layer(DeadLetterLayer::new(ErrorsOnly, channel(1).0)).service(inner())),
+        named("failover of two, boxed", failover),
     ]
 }
 
@@ -107,18 +124,47 @@ fn windbreak_breaker<S: Callee>(
     ServiceBuilder::new().layer(CircuitBreakerLayer::new(circuit, ErrorsOnly)).map_err(Error::Service).service(callee)
 }
 
-fn windbreak_five<S: Callee>(callee: S) -> impl Service<u64> + Clone + Send {
+fn retry() -> RetryLayer<ErrorsOnly> {
     let policy = RetryPolicy::builder().max_attempts(ATTEMPTS);
-    let circuit = Circuit::builder("callee")
-        .count_window(WINDOW)
-        .failure_ratio(RATIO.into())
-        .minimum_calls(MINIMUM_CALLS as usize);
+    RetryLayer::new(policy.build().expect("its numbers are valid"), ErrorsOnly)
+}
+
+fn circuit() -> CircuitBreakerLayer<ErrorsOnly> {
+    let circuit = Circuit::builder("callee").count_window(WINDOW).failure_ratio(RATIO.into());
+    let circuit = circuit.minimum_calls(MINIMUM_CALLS as usize).build().expect("its numbers are valid");
+    CircuitBreakerLayer::new(circuit, ErrorsOnly)
+}
+
+fn bulkhead() -> BulkheadLayer {
+    BulkheadLayer::new(IN_FLIGHT).expect("its number is valid")
+}
+
+fn windbreak_five<S: Callee>(callee: S) -> impl Service<u64> + Clone + Send {
+    five_over(ServiceBuilder::new().map_err(Error::Service).service(callee))
+}
+
+fn windbreak_six<S: Callee>(callee: S) -> impl Service<u64> + Clone + Send {
+    five_over(ServiceBuilder::new().layer(TimeoutLayer::new(TIMEOUT)).map_err(Error::Service).service(callee))
+}
+
+fn five_over<S>(inner: S) -> impl Service<u64> + Clone + Send
+where
+    S: Service<u64, Response = u64, Error = Error<Failed>, Future: Send> + Clone + Send,
+{
     ServiceBuilder::new()
         .layer(FallbackLayer::value(0, ErrorsOnly))
         .layer(TimeoutLayer::new(TIMEOUT))
-        .layer(RetryLayer::new(policy.build().expect("its numbers are valid"), ErrorsOnly))
-        .layer(CircuitBreakerLayer::new(circuit.build().expect("its numbers are valid"), ErrorsOnly))
-        .layer(BulkheadLayer::new(IN_FLIGHT).expect("its number is valid"))
+        .layer(retry())
+        .layer(circuit())
+        .layer(bulkhead())
+        .service(inner)
+}
+
+fn windbreak_three<S: Callee>(callee: S) -> impl Service<u64> + Clone + Send {
+    ServiceBuilder::new()
+        .layer(TimeoutLayer::new(TIMEOUT))
+        .layer(retry())
+        .layer(bulkhead())
         .map_err(Error::Service)
         .service(callee)
 }
@@ -169,7 +215,7 @@ impl<E> Policy<u64, u64, E> for Attempts {
 
     fn retry(&mut self, _: &mut u64, result: &mut Result<u64, E>) -> Option<Self::Future> {
         self.0 -= 1;
-        (result.is_err() && self.0 > 0).then(|| std::future::ready(()))
+        (result.is_err() && self.0 > 0).then(|| ready(()))
     }
 
     fn clone_request(&mut self, request: &u64) -> Option<u64> {

@@ -4,8 +4,8 @@ use tokio::time::Instant;
 use tower_service::Service;
 
 use super::bounds::Bounds;
-use super::future::QueueingResponseFuture;
-use super::queued::Queued;
+use crate::bulkhead::future::ResponseFuture;
+use crate::bulkhead::queued::Queued;
 use crate::bulkhead::semaphore::{Entry, Semaphore};
 use crate::deadline::{deadline, end_of};
 use crate::error::Rejectable;
@@ -52,7 +52,7 @@ where
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = QueueingResponseFuture<S, R>;
+    type Future = ResponseFuture<S, R>;
 
     /// Ready when the inner service is. While all permits are taken it is ready at once, without asking the inner
     /// service: the request queues, and a clone of the inner service is asked once it has a permit. A permit is taken by
@@ -67,12 +67,12 @@ where
         readiness
     }
 
-    #[inline]
+    #[inline(always)]
     fn call(&mut self, request: R) -> Self::Future {
         if self.is_ready {
             if let Some(permit) = self.semaphore.try_acquire() {
                 self.is_ready = false;
-                return QueueingResponseFuture::admitted(self.inner.call(request), permit);
+                return ResponseFuture::admitted(self.inner.call(request), permit);
             }
         }
         self.call_later(request)
@@ -81,7 +81,7 @@ where
 
 impl<S> QueueingBulkhead<S> {
     #[cold]
-    fn call_later<R>(&mut self, request: R) -> QueueingResponseFuture<S, R>
+    fn call_later<R>(&mut self, request: R) -> ResponseFuture<S, R>
     where
         S: Service<R> + Clone,
     {
@@ -91,21 +91,21 @@ impl<S> QueueingBulkhead<S> {
         }
         let service = self.inner.clone();
         if let Some(permit) = self.semaphore.try_acquire() {
-            return QueueingResponseFuture::queued(Queued::holding(permit, service, request));
+            return ResponseFuture::queued(Queued::holding(permit, service, request));
         }
         let Bounds { max_wait, max_queue } = self.bounds;
         if max_wait.is_zero() {
-            return QueueingResponseFuture::full(self.semaphore.limit());
+            return ResponseFuture::full(self.semaphore.limit());
         }
         let since = Instant::now();
         let max_end = end_of(max_wait);
         let end = max_end.into_iter().chain(deadline()).min();
         match self.semaphore.enqueue(max_queue, end) {
-            Entry::Permit(permit) => QueueingResponseFuture::queued(Queued::holding(permit, service, request)),
+            Entry::Permit(permit) => ResponseFuture::queued(Queued::holding(permit, service, request)),
             Entry::Queued(waiting) => {
-                QueueingResponseFuture::queued(Queued::waiting(waiting, since, [end, max_end], service, request))
+                ResponseFuture::queued(Queued::waiting(waiting, since, [end, max_end], service, request))
             }
-            Entry::Full => QueueingResponseFuture::full(self.semaphore.limit()),
+            Entry::Full => ResponseFuture::full(self.semaphore.limit()),
         }
     }
 }

@@ -175,6 +175,14 @@ fn a_request_that_came_and_went_while_the_layer_was_asked_keeps_the_key() {
     }
 }
 
+#[test]
+fn of_two_layers_that_are_made_for_keys_without_room_the_first_is_shared() {
+    let table: Table<u8, Told> = Table::new(1, keep_of);
+    let first = table.overflow_or(Slot::new(7, 1, Told::default()));
+    let second = table.overflow_or(Slot::new(8, 2, Told::default()));
+    assert!(Arc::ptr_eq(&first, &second) && Arc::ptr_eq(&first, table.overflow().unwrap()));
+}
+
 /// Without a model: threads race for a few keys, and a layer that is held is never another one's.
 #[test]
 fn threads_that_share_a_key_share_its_layer() {

@@ -202,6 +202,7 @@ fn agrees_with_the_model(interval: Nanos, burst: u32, steps: Vec<Step>, order: &
         prop_assert_eq!(passed, model.serve(now), "at {}", now);
         prop_assert_eq!((queue.tat.max(now), queue.waiting()), (model.tat.max(now), model.waiting.len()));
         let free = now >= model.paused_until && model.waiting.is_empty();
+        prop_assert_eq!(queue.must_be_asked(now), !free);
         prop_assert_eq!(queue.available(now), if free { model.gcra.available(model.tat, now) } else { 0 });
     }
     Ok(())
@@ -351,6 +352,42 @@ fn a_turn_that_was_handed_out_is_kept_for_its_owner_until_it_lapses() {
     // What passed late is paid for as of then.
     assert_eq!(look(&mut queue, second, 4 * T), Look::Waits(5 * T - 1));
     assert_eq!(look(&mut queue, second, 5 * T - 1), Look::Passed);
+}
+
+#[test]
+fn a_turn_that_was_handed_out_is_not_overtaken_when_nobody_else_waits() {
+    let mut queue = Queue::new(gcra(10, 1));
+    assert_eq!(queue.arrive(1, 10, 10, 0), Arrival::Passed);
+    let owner = waits(&mut queue, 1, 10);
+    assert_eq!(queue.arrive(1, 20, 20, 0), Arrival::Refused(Refusal::Until(30)));
+    assert_eq!((queue.waiting(), queue.must_be_asked(20), queue.available(20)), (0, true, 0));
+    assert_eq!(look(&mut queue, owner, 20), Look::Passed);
+    assert!(!queue.must_be_asked(20));
+}
+
+#[test]
+fn one_behind_a_waiter_that_is_not_polled_looks_when_the_turn_of_that_one_comes() {
+    const T: Nanos = 5_000_000;
+    let mut queue = Queue::new(gcra(T, 1));
+    assert_eq!(queue.arrive(1, T, T, 0), Arrival::Passed);
+    let (first, second) = (waits(&mut queue, 1, T), waits(&mut queue, 1, T));
+    // The first was not polled at all.
+    assert_eq!(look(&mut queue, second, T), Look::Waits(2 * T));
+    assert_eq!(look(&mut queue, first, T), Look::Waits(2 * T));
+    assert_eq!(look(&mut queue, second, T), Look::Waits(3 * T));
+    // Its time is over, its turn has moved, and it was not polled since.
+    queue.lower(0, 2 * T);
+    assert_eq!(look(&mut queue, second, 2 * T), Look::Waits(3 * T));
+}
+
+#[test]
+fn only_the_next_waits_for_a_turn_to_lapse() {
+    const T: Nanos = TURN_KEPT / 10;
+    let mut queue = Queue::new(gcra(T, 1));
+    assert_eq!(queue.arrive(1, T, T, 0), Arrival::Passed);
+    let [_, second, third] = [(); 3].map(|()| waits(&mut queue, 1, T));
+    assert_eq!(look(&mut queue, second, 2 * T), Look::Waits(2 * T + TURN_KEPT));
+    assert_eq!(queue.look(third, 2 * T, 3 * T, &mut None), Look::Waits(3 * T));
 }
 
 #[test]

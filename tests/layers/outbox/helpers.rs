@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 use tower::Service;
-use windbreak::outbox::{MemoryStore, Message, Relay, RelayBuilder, Store};
+use windbreak::outbox::{self, MemoryStore, Message, Relay, RelayBuilder, Store};
 use windbreak::rules::{RulesFn, rules_fn};
 use windbreak::{Effect, Error, Failure, Rejection, Verdict};
 
@@ -121,4 +121,12 @@ pub(crate) async fn insert(store: &MemoryStore, ids: &[&str]) {
         let topic = id.split('/').next().unwrap();
         store.insert(&Message::new(*id).topic(topic)).await.unwrap();
     }
+}
+
+pub(crate) fn states(store: &MemoryStore) -> Vec<outbox::State> {
+    store.messages().into_iter().map(|(_, state)| state).collect()
+}
+
+pub(crate) fn attempts(store: &MemoryStore) -> Vec<u32> {
+    store.messages().into_iter().map(|(message, _)| message.attempts).collect()
 }

@@ -2,17 +2,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 use windbreak::Rejection;
+use windbreak::backoff::{Backoff, Jitter};
 use windbreak::outbox::{MemoryStore, Message, ParkedHead, State, Store};
 
-use super::helpers::{Act, Upstream, insert, relay};
-
-fn states(store: &MemoryStore) -> Vec<State> {
-    store.messages().into_iter().map(|(_, state)| state).collect()
-}
-
-fn attempts(store: &MemoryStore) -> Vec<u32> {
-    store.messages().into_iter().map(|(message, _)| message.attempts).collect()
-}
+use super::helpers::{Act, Upstream, attempts, insert, relay, states};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -87,4 +80,59 @@ async fn a_notified_relay_does_not_wait_for_its_poll() {
     };
     let _ = timeout(10 * SECOND, async { tokio::join!(run, write) }).await;
     assert_eq!(upstream.times(start), [SECOND]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn topics_are_delivered_in_parallel_up_to_the_bound() {
+    let (store, upstream) = (MemoryStore::new(), Upstream::with([0; 5].map(|_| Act::After(SECOND))));
+    insert(&store, &["a/1", "b/1", "c/1", "d/1", "e/1"]).await;
+    let start = Instant::now();
+    relay(&store, &upstream).topics_at_once(2).build().unwrap().run(sleep(10 * SECOND)).await;
+    assert_eq!(upstream.times(start), [0, 0, 1, 1, 2].map(|seconds| seconds * SECOND));
+}
+
+/// Nothing is asked of an upstream that is known to reject it.
+#[tokio::test(start_paused = true)]
+async fn a_rejection_holds_all_topics_back() {
+    let open = Act::Reject(Rejection::circuit_open("card", Some(5 * SECOND)));
+    let (store, upstream) = (MemoryStore::new(), Upstream::with([open]));
+    insert(&store, &["a/1", "b/1", "c/1"]).await;
+    let start = Instant::now();
+    relay(&store, &upstream).topics_at_once(1).build().unwrap().run(sleep(60 * SECOND)).await;
+    assert_eq!(upstream.calls(), ["a/1", "b/1", "c/1", "a/1"]);
+    assert_eq!(upstream.times(start), [0, 5, 5, 6].map(|seconds| seconds * SECOND));
+}
+
+/// An operator who closes a circuit by hand does not wait for an hour.
+#[tokio::test(start_paused = true)]
+async fn a_rejection_holds_others_back_for_a_minute_at_most() {
+    let open = Act::Reject(Rejection::circuit_open("card", Some(3_600 * SECOND)));
+    let (store, upstream) = (MemoryStore::new(), Upstream::with([open]));
+    insert(&store, &["a/1", "b/1"]).await;
+    let start = Instant::now();
+    relay(&store, &upstream).topics_at_once(1).build().unwrap().run(sleep(7_200 * SECOND)).await;
+    assert_eq!(upstream.calls(), ["a/1", "b/1", "a/1"]);
+    assert_eq!(upstream.times(start), [0, 60, 3_601].map(|seconds| seconds * SECOND));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_pauses_grow_with_the_attempts() {
+    let (store, upstream) = (MemoryStore::new(), Upstream::with([Act::Fail, Act::Fail, Act::Fail]));
+    insert(&store, &["a/1"]).await;
+    let backoff = Backoff::exponential(SECOND).jitter(Jitter::None);
+    let start = Instant::now();
+    relay(&store, &upstream).backoff(backoff).build().unwrap().run(sleep(60 * SECOND)).await;
+    assert_eq!(upstream.times(start), [0, 1, 3, 7].map(|seconds| seconds * SECOND));
+}
+
+#[tokio::test(start_paused = true)]
+async fn done_messages_are_deleted_once_they_are_old_or_kept_for_ever() {
+    for (keep, left) in [(10 * SECOND, 0), (Duration::MAX, 1_200)] {
+        let (store, upstream) = (MemoryStore::new(), Upstream::default());
+        for place in 0..1_200 {
+            store.insert(&Message::new(format!("{place}"))).await.unwrap();
+        }
+        relay(&store, &upstream).keep_done_for(keep).build().unwrap().run(sleep(61 * SECOND)).await;
+        assert_eq!((upstream.accepted().len(), store.messages().len()), (1_200, left));
+    }
 }

@@ -10,12 +10,12 @@ use crate::support::message;
 const LEASE: Duration = Duration::from_secs(60);
 
 async fn claim(store: &PostgresStore) -> Vec<Claimed> {
-    store.claim(10, LEASE, ParkedHead::Blocks).await.unwrap()
+    store.claim(10, LEASE, ParkedHead::Blocks).await.expect("a claim")
 }
 
 async fn settle(store: &PostgresStore, claimed: &[Claimed]) {
     for claimed in claimed {
-        assert_eq!(store.settle(&claimed.claim, &Settlement::Done).await.unwrap(), Lease::Held);
+        assert_eq!(store.settle(&claimed.claim, &Settlement::Done).await.expect("an end"), Lease::Held);
     }
 }
 

@@ -4,7 +4,7 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
-use windbreak::outbox::{Message, Relay, Store, StoreError};
+use windbreak::outbox::{Message, ParkedHead, Relay, Store, StoreError};
 use windbreak::rules::ErrorsOnly;
 use windbreak_sqlite::SqliteStore;
 use windbreak_sqlite::rusqlite::{Connection, OpenFlags};
@@ -40,7 +40,7 @@ async fn a_database_that_is_full_is_a_clear_error_and_keeps_what_it_has() {
     // Somebody made room.
     let store = folder.store();
     store.insert(&large).await.unwrap();
-    let claimed = store.claim(10, Duration::from_secs(60), Default::default()).await.unwrap();
+    let claimed = store.claim(10, Duration::from_secs(60), ParkedHead::Blocks).await.unwrap();
     assert_eq!(claimed.iter().map(|claimed| claimed.message.id.as_str()).collect::<Vec<_>>(), ["a/1", "b/1"]);
 }
 

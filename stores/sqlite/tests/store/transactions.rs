@@ -8,13 +8,13 @@ use crate::files::Folder;
 use crate::support::message;
 
 async fn claim(store: &SqliteStore) -> Vec<Claimed> {
-    store.claim(10, Duration::from_secs(60), ParkedHead::Blocks).await.unwrap()
+    store.claim(10, Duration::from_secs(60), ParkedHead::Blocks).await.expect("a claim")
 }
 
 async fn deliver(store: &SqliteStore) -> Vec<String> {
     let claimed = claim(store).await;
     for claimed in &claimed {
-        assert_eq!(store.settle(&claimed.claim, &Settlement::Done).await.unwrap(), Lease::Held);
+        assert_eq!(store.settle(&claimed.claim, &Settlement::Done).await.expect("an end"), Lease::Held);
     }
     claimed.into_iter().map(|claimed| claimed.message.id).collect()
 }

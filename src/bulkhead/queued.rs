@@ -6,7 +6,7 @@ use pin_project_lite::pin_project;
 use tokio::time::Instant;
 use tower_service::Service;
 
-use crate::bulkhead::semaphore::{Permit, Waiting};
+use super::semaphore::{Permit, Waiting};
 use crate::deadline::{Timer, deadline_in, report_wait};
 use crate::error::{Rejectable, Rejection};
 
