@@ -17,8 +17,8 @@ use super::sql::Sql;
 use super::statements::postgres_schema;
 use crate::gauge::holding;
 
-/// Above what two cores can work on at once, below what a small server admits.
-const CONNECTIONS: usize = 8;
+/// Above what two cores can work on at once; and a small server admits a hundred, of all programs together.
+const CONNECTIONS: usize = 4;
 
 /// How long a transaction may take. The connection is given up then.
 const PATIENCE: Duration = Duration::from_secs(10);
