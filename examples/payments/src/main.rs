@@ -61,6 +61,9 @@ enum Command {
         events: String,
         #[arg(long)]
         naive: bool,
+        /// Ends when its input does, and so with whoever started it.
+        #[arg(long)]
+        until_input_ends: bool,
     },
     /// Replays dead letters at a running order service, after verifying them.
     Replay {
@@ -106,9 +109,15 @@ async fn main() -> ExitCode {
 async fn run(cli: Cli) -> Result<bool, BoxError> {
     match cli.command {
         None => story(cli).await,
-        Some(Command::Serve { listen, database, alpha, beta, events, naive }) => {
+        Some(Command::Serve { listen, database, alpha, beta, events, naive, until_input_ends }) => {
             let plan = Serve { listen, providers: [alpha, beta], events, numbers: Numbers::default(), is_naive: naive };
             let shutdown = async { _ = tokio::signal::ctrl_c().await };
+            if until_input_ends {
+                std::thread::spawn(|| {
+                    let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+                    std::process::exit(0);
+                });
+            }
             match Place::parse(&database) {
                 Place::Sqlite(path) => Box::pin(serve(sqlite(&path).await?, plan, shutdown)).await?,
                 Place::Postgres(url) => Box::pin(serve(Postgres::connect(&url).await?, plan, shutdown)).await?,

@@ -27,8 +27,8 @@ impl Child {
         if is_naive {
             command.arg("--naive");
         }
-        // It ends with this process, whatever becomes of that.
-        let process = command.stdin(Stdio::null()).kill_on_drop(true).spawn()?;
+        // It ends with this process, whatever becomes of that: its input ends then.
+        let process = command.arg("--until-input-ends").stdin(Stdio::piped()).kill_on_drop(true).spawn()?;
         let mut child = Self { process };
         child.wait_until_up(&world.service_url).await?;
         Ok(child)

@@ -60,7 +60,8 @@ impl<W: Wire, S: Storage> Shop<W, S> {
     }
 
     async fn order(&self, order: Written) -> Reply {
-        // What is certain of an order that failed. The undo writes it down.
+        // What is certain of an order that failed. The undo writes it down; where nothing is, as after a panic in the call, the
+        // order stays PENDING for the sweep.
         let certain: Arc<OnceLock<News>> = Arc::default();
         // Dropped on the way, the order stays PENDING: its undos must not run, because its effect is unknown.
         let mut saga = Saga::new("order").on_drop(drop);
@@ -74,7 +75,12 @@ impl<W: Wire, S: Storage> Shop<W, S> {
                 let (this, certain) = (self.clone(), Arc::clone(&certain));
                 move |order| {
                     let (this, certain) = (this.clone(), Arc::clone(&certain));
-                    async move { this.give_back(order, certain.get().unwrap_or(&News::NothingApplied)).await }
+                    async move {
+                        match certain.get() {
+                            Some(news) => this.give_back(order, news).await,
+                            None => Ok(()),
+                        }
+                    }
                 }
             })
             .await;
@@ -164,6 +170,7 @@ impl<W: Wire, S: Storage> Shop<W, S> {
                 news => Ok(news),
             },
             Err(error) if effect(&error) == Effect::NotApplied => {
+                let _ = certain.set(News::NothingApplied);
                 *retry_after = Error::<PayError>::retry_after(&error);
                 Err(No::Failed(error.to_string()))
             }

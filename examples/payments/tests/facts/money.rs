@@ -1,13 +1,16 @@
 //! Orders through the whole shop.
 
+use bytes::Bytes;
+use http::{Request, Response};
 use payments::domain::{Key, Provider, State, Why};
-use payments::gateway::Found;
+use payments::gateway::{Found, Wire, WireError};
 use payments::provider::{Condition, Standing, Weather};
-use payments::service::Reply;
+use payments::service::{Reply, Shop};
+use payments::simulation::Line;
 use payments::storage::Storage;
 
 use crate::databases::facts;
-use crate::shop::{Stage, new_order};
+use crate::shop::{Stage, new_order, numbers};
 
 facts![
     a_charge_completes_the_order,
@@ -19,6 +22,7 @@ facts![
     what_failed_is_tried_again_under_a_new_key,
     a_lost_answer_is_found_by_asking,
     a_silent_provider_leaves_the_order_to_the_sweep,
+    a_panic_in_the_call_leaves_the_order_to_the_sweep,
     no_connection_is_held_while_a_provider_is_called,
 ];
 
@@ -126,6 +130,28 @@ async fn a_silent_provider_leaves_the_order_to_the_sweep<S: Storage>(storage: S)
     assert_eq!(closed, Some(Standing::Closed));
     let found = stage.shop.gateway().client(Provider::Alpha).find(&Key { order: "a".to_owned(), attempt: 1 }).await;
     assert_eq!(found, Ok(Found::Closed));
+}
+
+/// Carries each request, and panics when the response is there.
+#[derive(Debug, Clone)]
+struct Panics(Line);
+
+impl Wire for Panics {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, WireError> {
+        let _ = self.0.send(request).await;
+        panic!("a bug of the client")
+    }
+}
+
+async fn a_panic_in_the_call_leaves_the_order_to_the_sweep<S: Storage>(storage: S) {
+    let stage = Stage::new(storage.clone()).await;
+    let wires = stage.providers.clone().map(|provider| Panics(Line(provider)));
+    let shop = Shop::new(storage, wires, numbers()).unwrap();
+    let reply = shop.place(new_order("a")).await;
+    assert_eq!(reply.status(), 202, "{reply:?}");
+    assert_eq!((stage.charged(), stage.quota().await.used), (1_250, 3));
+    stage.shop.sweep("a.1").await.unwrap();
+    assert!(matches!(stage.state("a").await, State::Completed { .. }));
 }
 
 async fn no_connection_is_held_while_a_provider_is_called<S: Storage>(storage: S) {

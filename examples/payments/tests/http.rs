@@ -1,0 +1,163 @@
+//! The order service over real sockets: its statuses, its headers, its page.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use payments::drive::{World, sqlite};
+use payments::gateway::Numbers;
+use payments::http::{Serve, serve};
+use payments::provider::{Condition, Weather};
+use payments::storage::Storage as _;
+use serde_json::{Value, json};
+
+struct Service {
+    world: World,
+    client: reqwest::Client,
+    folder: PathBuf,
+}
+
+impl Service {
+    /// In calm weather, with a quota of 100 for customer `c`.
+    async fn start(name: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("payments-http-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let storage = sqlite(&folder.join("orders.db")).await.expect("a database");
+        storage.set_quota("c", 100).await.expect("the database is well");
+        let listen: SocketAddr = payments::net::listener().await.expect("a port").local_addr().expect("an address");
+        let world = World::start(1, Weather::CALM, format!("http://{listen}")).await.expect("ports");
+        let plan = Serve {
+            listen,
+            providers: world.provider_urls.clone(),
+            events: world.events_url.clone(),
+            numbers: Numbers {
+                total: Duration::from_secs(2),
+                attempt: Duration::from_millis(300),
+                ..Numbers::default()
+            },
+            is_naive: false,
+        };
+        tokio::spawn(serve(storage, plan, std::future::pending()));
+        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let service = Self { world, client, folder };
+        while service.client.get(&service.world.service_url).send().await.is_err() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        service
+    }
+
+    async fn post(&self, path: &str, body: impl Into<String>) -> reqwest::Response {
+        let url = format!("{}{path}", self.world.service_url);
+        self.client.post(url).body(body.into()).send().await.expect("a response")
+    }
+
+    async fn order(&self, id: &str, units: u32) -> reqwest::Response {
+        let order = json!({ "id": id, "customer": "c", "cents": 1_250, "units": units });
+        self.post("/orders", order.to_string()).await
+    }
+
+    async fn get(&self, path: &str) -> String {
+        let url = format!("{}{path}", self.world.service_url);
+        self.client.get(url).send().await.expect("a response").text().await.expect("a body")
+    }
+
+    fn both(&self, condition: Condition) {
+        self.world.providers.iter().for_each(|provider| provider.set_condition(condition));
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+#[tokio::test]
+async fn each_outcome_has_its_status() {
+    let service = Service::start("statuses").await;
+    assert_eq!(service.order("a", 3).await.status(), 201);
+    assert_eq!(service.order("a", 3).await.status(), 201);
+    assert_eq!(service.order("a", 4).await.status(), 409);
+    assert_eq!(service.order("b", 99).await.status(), 403);
+    assert_eq!(service.order("b", 0).await.status(), 422);
+    assert_eq!(service.post("/orders", "{").await.status(), 422);
+    assert_eq!(
+        service.post("/orders", r#"{"id":"x","cents":1,"units":1,"customer":"c","price":2}"#).await.status(),
+        422
+    );
+    assert_eq!(service.post("/callbacks/alpha", "{").await.status(), 400);
+    assert_eq!(service.post("/callbacks/gamma", "{").await.status(), 404);
+    let unknown = json!({ "reference": "none.1", "amount": 1, "status": "captured" });
+    assert_eq!(service.post("/callbacks/alpha", unknown.to_string()).await.status(), 404);
+    let otherwise = json!({ "reference": "a.1", "amount": 1_250, "status": "declined" });
+    assert_eq!(service.post("/callbacks/alpha", otherwise.to_string()).await.status(), 409);
+    let shown: Value = serde_json::from_str(&service.get("/orders/a").await).expect("JSON");
+    assert!(shown["state"].as_str().expect("a state").starts_with("COMPLETED at alpha"), "{shown}");
+}
+
+#[tokio::test]
+async fn what_is_unknown_is_told_as_in_progress() {
+    let service = Service::start("pending").await;
+    service.both(Condition::Silent);
+    assert_eq!(service.order("a", 1).await.status(), 202);
+}
+
+#[tokio::test]
+async fn an_open_circuit_is_a_503_with_retry_after() {
+    let service = Service::start("circuit").await;
+    service.both(Condition::Failing);
+    let mut opened = None;
+    for index in 0..60 {
+        let response = service.order(&format!("a{index}"), 1).await;
+        if response.status() == 503 {
+            opened = Some(response);
+            break;
+        }
+        // A 500 says nothing of the effect, and nor does the question that fails: in progress.
+        assert_eq!(response.status(), 202);
+    }
+    let response = opened.expect("the circuits open within 60 orders");
+    let wait: u64 = response.headers()["retry-after"].to_str().expect("text").parse().expect("whole seconds");
+    assert!((1..=2).contains(&wait), "{wait}");
+    let status: Value = serde_json::from_str(&service.get("/status").await).expect("JSON");
+    for provider in status["providers"].as_array().expect("two of them") {
+        assert_ne!(provider["circuit"], "closed", "{status}");
+    }
+    // Nothing was charged, and the quota is back, under the same id it may be tried again.
+    assert_eq!(service.world.providers[0].books().all().filter(|(_, payment)| payment.is_charged()).count(), 0);
+}
+
+#[tokio::test]
+async fn a_refused_connection_sends_the_order_to_the_other_provider() {
+    let service = Service::start("refused").await;
+    service.world.providers[0].set_condition(Condition::Dead);
+    // Until its listener is closed.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(service.order("a", 1).await.status(), 201);
+    let shown: Value = serde_json::from_str(&service.get("/orders/a").await).expect("JSON");
+    assert!(shown["state"].as_str().expect("a state").starts_with("COMPLETED at beta"), "{shown}");
+}
+
+#[tokio::test]
+async fn the_page_and_what_it_shows_are_served() {
+    let service = Service::start("page").await;
+    assert_eq!(service.order("a", 1).await.status(), 201);
+    assert!(service.get("/").await.starts_with("<!doctype html>"));
+    let status: Value = serde_json::from_str(&service.get("/status").await).expect("JSON");
+    assert_eq!(status["orders"]["COMPLETED"], 1);
+    assert_eq!(status["providers"][0]["name"], "alpha");
+    assert_eq!(status["providers"][0]["counts"]["cents"], 1_250);
+    assert_eq!(status["parked"], json!([]));
+}
+
+#[tokio::test]
+async fn a_switch_is_thrown_and_a_wrong_one_is_refused() {
+    let service = Service::start("switch").await;
+    assert_eq!(service.post("/admin/switch/prefer/beta", "").await.status(), 200);
+    assert_eq!(service.order("a", 1).await.status(), 201);
+    let shown = service.get("/orders/a").await;
+    assert!(shown.contains("COMPLETED at beta"), "{shown}");
+    let refused = service.post("/admin/switch/prefer/gamma", "").await;
+    assert_eq!(refused.status(), 422);
+    assert!(refused.text().await.expect("a body").contains("gamma"));
+}
