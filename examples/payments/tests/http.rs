@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use payments::drive::{World, sqlite};
@@ -10,6 +11,7 @@ use payments::http::{Serve, serve};
 use payments::provider::{Condition, Weather};
 use payments::storage::Storage as _;
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 struct Service {
     world: World,
@@ -18,12 +20,12 @@ struct Service {
 }
 
 impl Service {
-    /// In calm weather, with a quota of 100 for customer `c`.
+    /// In calm weather, with a quota of 1,000 for customer `c`.
     async fn start(name: &str) -> Self {
         let folder = std::env::temp_dir().join(format!("payments-http-{}-{name}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("a folder");
         let storage = sqlite(&folder.join("orders.db")).await.expect("a database");
-        storage.set_quota("c", 100).await.expect("the database is well");
+        storage.set_quota("c", 1_000).await.expect("the database is well");
         let listen: SocketAddr = payments::net::listener().await.expect("a port").local_addr().expect("an address");
         let world = World::start(1, Weather::CALM, format!("http://{listen}")).await.expect("ports");
         let plan = Serve {
@@ -78,7 +80,10 @@ async fn each_outcome_has_its_status() {
     assert_eq!(service.order("a", 3).await.status(), 201);
     assert_eq!(service.order("a", 3).await.status(), 201);
     assert_eq!(service.order("a", 4).await.status(), 409);
-    assert_eq!(service.order("b", 99).await.status(), 403);
+    for index in 0..10 {
+        assert_eq!(service.order(&format!("b{index}"), 99).await.status(), 201);
+    }
+    assert_eq!(service.order("c", 99).await.status(), 403);
     assert_eq!(service.order("b", 0).await.status(), 422);
     assert_eq!(service.post("/orders", "{").await.status(), 422);
     assert_eq!(
@@ -104,19 +109,30 @@ async fn what_is_unknown_is_told_as_in_progress() {
 
 #[tokio::test]
 async fn an_open_circuit_is_a_503_with_retry_after() {
-    let service = Service::start("circuit").await;
+    let service = Arc::new(Service::start("circuit").await);
     service.both(Condition::Failing);
     let mut opened = None;
-    for index in 0..60 {
-        let response = service.order(&format!("a{index}"), 1).await;
-        if response.status() == 503 {
-            opened = Some(response);
+    for round in 0..20 {
+        let ids: Vec<String> = (0..10).map(|index| format!("a{round}-{index}")).collect();
+        let mut orders = JoinSet::new();
+        for id in ids {
+            let service = Arc::clone(&service);
+            orders.spawn(async move { service.order(&id, 1).await });
+        }
+        while let Some(response) = orders.join_next().await {
+            let response = response.expect("it does not panic");
+            if response.status() == 503 {
+                opened = Some(response);
+                break;
+            }
+            // A 500 says nothing of the effect, and nor does the question that fails: in progress.
+            assert_eq!(response.status(), 202);
+        }
+        if opened.is_some() {
             break;
         }
-        // A 500 says nothing of the effect, and nor does the question that fails: in progress.
-        assert_eq!(response.status(), 202);
     }
-    let response = opened.expect("the circuits open within 60 orders");
+    let response = opened.expect("the circuits open");
     let wait: u64 = response.headers()["retry-after"].to_str().expect("text").parse().expect("whole seconds");
     assert!((1..=2).contains(&wait), "{wait}");
     let status: Value = serde_json::from_str(&service.get("/status").await).expect("JSON");

@@ -41,7 +41,8 @@ pub async fn serve<S: Storage>(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
     let client = reqwest::Client::builder().no_proxy().build()?;
-    let wires = serve.providers.clone().map(|base| HttpWire { client: client.clone(), base });
+    let [alpha, beta] = serve.providers.clone();
+    let wires = [HttpWire::new(alpha)?, HttpWire::new(beta)?];
     let shop = Shop::new(storage, wires, serve.numbers)?;
     shop.restore_switches().await?;
     let mail = HttpMail { client: client.clone(), url: serve.events };

@@ -10,9 +10,24 @@ use crate::service::{Delivery, EventError};
 /// To a provider over a socket.
 #[derive(Debug, Clone)]
 pub struct HttpWire {
-    pub client: reqwest::Client,
+    client: reqwest::Client,
     /// Without a slash at the end.
-    pub base: String,
+    base: String,
+}
+
+impl HttpWire {
+    /// To the provider at `base`, which has no slash at its end.
+    ///
+    /// The client follows no redirects and repeats nothing by itself: else nobody could tell which request an error is about,
+    /// and a refused connection would prove nothing.
+    pub fn new(base: String) -> Result<Self, reqwest::Error> {
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .build()?;
+        Ok(Self { client, base })
+    }
 }
 
 impl Wire for HttpWire {
@@ -32,7 +47,7 @@ impl Wire for HttpWire {
 fn failed(error: reqwest::Error) -> WireError {
     let what = if error.is_connect() { "connect" } else { "broken" };
     let error = Error::Service(error);
-    let verdict = Http.classify(Err::<&reqwest::Response, _>(&error));
+    let verdict = Http::builder().without_redirects().classify(Err::<&reqwest::Response, _>(&error));
     let effect = match verdict {
         Verdict::Failure(failure) => failure.effect,
         _ => Effect::Unknown,
