@@ -1,78 +1,13 @@
-//! The order service over real sockets: its statuses, its headers, its page.
+//! Each outcome has its status, and where it helps a header.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use payments::drive::{World, sqlite};
-use payments::gateway::Numbers;
-use payments::http::{Serve, serve};
-use payments::provider::{Condition, Weather};
-use payments::storage::Storage as _;
+use payments::provider::Condition;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-struct Service {
-    world: World,
-    client: reqwest::Client,
-    folder: PathBuf,
-}
-
-impl Service {
-    /// In calm weather, with a quota of 1,000 for customer `c`.
-    async fn start(name: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("payments-http-{}-{name}", std::process::id()));
-        std::fs::create_dir_all(&folder).expect("a folder");
-        let storage = sqlite(&folder.join("orders.db")).await.expect("a database");
-        storage.set_quota("c", 1_000).await.expect("the database is well");
-        let listen: SocketAddr = payments::net::listener().await.expect("a port").local_addr().expect("an address");
-        let world = World::start(1, Weather::CALM, format!("http://{listen}")).await.expect("ports");
-        let plan = Serve {
-            listen,
-            providers: world.provider_urls.clone(),
-            events: world.events_url.clone(),
-            numbers: Numbers {
-                total: Duration::from_secs(2),
-                attempt: Duration::from_millis(300),
-                ..Numbers::default()
-            },
-            is_naive: false,
-        };
-        tokio::spawn(serve(storage, plan, std::future::pending()));
-        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-        let service = Self { world, client, folder };
-        while service.client.get(&service.world.service_url).send().await.is_err() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        service
-    }
-
-    async fn post(&self, path: &str, body: impl Into<String>) -> reqwest::Response {
-        let url = format!("{}{path}", self.world.service_url);
-        self.client.post(url).body(body.into()).send().await.expect("a response")
-    }
-
-    async fn order(&self, id: &str, units: u32) -> reqwest::Response {
-        let order = json!({ "id": id, "customer": "c", "cents": 1_250, "units": units });
-        self.post("/orders", order.to_string()).await
-    }
-
-    async fn get(&self, path: &str) -> String {
-        let url = format!("{}{path}", self.world.service_url);
-        self.client.get(url).send().await.expect("a response").text().await.expect("a body")
-    }
-
-    fn both(&self, condition: Condition) {
-        self.world.providers.iter().for_each(|provider| provider.set_condition(condition));
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.folder);
-    }
-}
+use crate::service::Service;
 
 #[tokio::test]
 async fn each_outcome_has_its_status() {
@@ -152,18 +87,6 @@ async fn a_refused_connection_sends_the_order_to_the_other_provider() {
     assert_eq!(service.order("a", 1).await.status(), 201);
     let shown: Value = serde_json::from_str(&service.get("/orders/a").await).expect("JSON");
     assert!(shown["state"].as_str().expect("a state").starts_with("COMPLETED at beta"), "{shown}");
-}
-
-#[tokio::test]
-async fn the_page_and_what_it_shows_are_served() {
-    let service = Service::start("page").await;
-    assert_eq!(service.order("a", 1).await.status(), 201);
-    assert!(service.get("/").await.starts_with("<!doctype html>"));
-    let status: Value = serde_json::from_str(&service.get("/status").await).expect("JSON");
-    assert_eq!(status["orders"]["COMPLETED"], 1);
-    assert_eq!(status["providers"][0]["name"], "alpha");
-    assert_eq!(status["providers"][0]["counts"]["cents"], 1_250);
-    assert_eq!(status["parked"], json!([]));
 }
 
 #[tokio::test]
