@@ -1,0 +1,5 @@
+//! The order service over real sockets.
+
+mod page;
+mod service;
+mod statuses;
