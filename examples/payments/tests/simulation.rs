@@ -37,7 +37,7 @@ fn is_clean(seed: u64, run: &Run) {
 
 #[test]
 fn nothing_is_lost_and_nothing_is_done_twice_whatever_the_seed() {
-    let orders = std::env::var("WINDBREAK_ORDERS").ok().map_or(50_000, |orders| orders.parse().expect("a number"));
+    let orders = std::env::var("WINDBREAK_ORDERS").ok().map_or(20_000, |orders| orders.parse().expect("a number"));
     let seeds = u64::div_ceil(orders, u64::from(ORDERS)).max(1_000);
     let [completed, failed, reversals, crashes, calls] = [const { AtomicU64::new(0) }; 5];
     let begin = Instant::now();
@@ -60,8 +60,8 @@ fn nothing_is_lost_and_nothing_is_done_twice_whatever_the_seed() {
          {crashes} crashes, {calls} calls to providers, {:.0?}",
         begin.elapsed()
     );
-    // The faults were there: an order in ten failed, and charges had to be given back.
-    assert!(completed > failed && failed > seeds * 2 && reversals > seeds / 10, "too mild, or too rough");
+    // The faults were there: orders failed, even after a replay, and charges had to be given back.
+    assert!(completed > failed && failed > seeds && reversals > seeds / 10, "too mild, or too rough");
 }
 
 #[test]

@@ -120,6 +120,10 @@ pub async fn drive<S: Storage>(storage: S, plan: &Drive) -> Result<Driven, BoxEr
     if plan.stays {
         println!("all is quiet. The service stays until Ctrl-C: {service_url}");
         tokio::signal::ctrl_c().await?;
+        // Ctrl-C of a terminal ends the service too. What was ordered last is still to be delivered.
+        child.kill().await?;
+        child = Child::start(&world, address, &plan.database, plan.is_naive).await?;
+        drain(&storage, &world).await?;
     }
     child.kill().await?;
     let driven = finish(storage, &world, &promises).await?;

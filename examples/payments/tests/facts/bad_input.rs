@@ -59,6 +59,7 @@ async fn a_callback_that_contradicts_a_final_state_is_recorded_and_never_applied
         assert_eq!(stage.order("a").await, before);
     }
     let recorded = storage.recorded().await.unwrap();
+    assert_eq!(recorded.len(), 3);
     assert!(recorded.iter().all(|recorded| recorded.end.starts_with("rejected: ")), "{recorded:?}");
     assert_eq!(storage.history("a").await.unwrap().len(), 3 + 3);
 }

@@ -20,7 +20,7 @@ facts![
     a_dead_provider_sends_the_order_to_the_other_one,
     with_both_dead_the_order_fails_and_its_quota_comes_back,
     what_failed_is_tried_again_under_a_new_key,
-    a_lost_answer_is_found_by_asking,
+    every_fault_ends_in_one_charge_or_in_none,
     a_silent_provider_leaves_the_order_to_the_sweep,
     a_panic_in_the_call_leaves_the_order_to_the_sweep,
     no_connection_is_held_while_a_provider_is_called,
@@ -94,7 +94,7 @@ async fn what_failed_is_tried_again_under_a_new_key<S: Storage>(storage: S) {
 }
 
 /// Each fault by itself, at a rate of one: the order is charged once or not at all, and the row says which.
-async fn a_lost_answer_is_found_by_asking<S: Storage>(storage: S) {
+async fn every_fault_ends_in_one_charge_or_in_none<S: Storage>(storage: S) {
     let stage = Stage::new(storage.clone()).await;
     storage.set_quota("c", 1_000).await.unwrap();
     let rough = Weather { fault_ratio: 1.0, question_fault_ratio: 0.0 };
