@@ -57,7 +57,6 @@ async fn read<W: Wire, S: Storage>(app: &App<W, S>) -> Result<Value, StorageErro
         "naive": app.naive.is_some(),
         "orders": states,
         "providers": providers(app, [first, second]),
-        "manual": app.shop.gateway().steer().status().manual.is_some(),
         "parked": parked,
         "dead_letters": { "open": letters.len(), "first": first_letters },
         "events": { "received": received, "is_waiting": is_waiting },
