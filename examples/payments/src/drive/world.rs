@@ -76,6 +76,14 @@ async fn serve_events(listener: TcpListener, receiver: Arc<Receiver>) -> io::Res
     let handle = move |request: Request<Bytes>| {
         let receiver = Arc::clone(&receiver);
         async move {
+            if request.method() == Method::GET {
+                let counts = json!({
+                    "events": receiver.events().len(),
+                    "repeats": receiver.repeats(),
+                    "out_of_order": receiver.out_of_order().len(),
+                });
+                return Ok(Response::new(counts.to_string().into()));
+            }
             let id = request.headers().get("idempotency-key").and_then(|id| id.to_str().ok()).unwrap_or_default();
             let status = match receiver.receive(id, request.body()) {
                 Received::Well => 200,

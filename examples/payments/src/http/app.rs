@@ -23,13 +23,21 @@ pub(super) struct App<W, S> {
     pub(super) naive: Option<HttpMail>,
     /// Where each provider says how it was called.
     pub(super) providers: Arc<[String; 2]>,
+    /// Where events go, and where the receiver says how many came.
+    pub(super) events: Arc<str>,
     pub(super) client: reqwest::Client,
 }
 
 impl<W, S> Clone for App<W, S> {
     fn clone(&self) -> Self {
-        let Self { shop, naive, providers, client } = self;
-        Self { shop: shop.clone(), naive: naive.clone(), providers: Arc::clone(providers), client: client.clone() }
+        let Self { shop, naive, providers, events, client } = self;
+        Self {
+            shop: shop.clone(),
+            naive: naive.clone(),
+            providers: Arc::clone(providers),
+            events: Arc::clone(events),
+            client: client.clone(),
+        }
     }
 }
 

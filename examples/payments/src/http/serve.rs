@@ -45,12 +45,14 @@ pub async fn serve<S: Storage>(
     let wires = [HttpWire::new(alpha)?, HttpWire::new(beta)?];
     let shop = Shop::new(storage, wires, serve.numbers)?;
     shop.restore_switches().await?;
+    let events = serve.events.as_str().into();
     let mail = HttpMail { client: client.clone(), url: serve.events };
     let listener = TcpListener::bind(serve.listen).await?;
     let app = App {
         shop: shop.clone(),
         naive: serve.is_naive.then(|| mail.clone()),
         providers: Arc::new(serve.providers),
+        events,
         client,
     };
     let (end, mut stopped) = tokio::sync::watch::channel(false);

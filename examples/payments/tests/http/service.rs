@@ -8,12 +8,11 @@ use payments::drive::{World, sqlite};
 use payments::gateway::Numbers;
 use payments::http::{Serve, serve};
 use payments::provider::{Condition, Weather};
-use payments::storage::{Sql, Sqlite, Storage as _};
+use payments::storage::Storage as _;
 use serde_json::json;
 
 pub struct Service {
     pub world: World,
-    pub storage: Sql<Sqlite>,
     client: reqwest::Client,
     folder: PathBuf,
 }
@@ -38,9 +37,9 @@ impl Service {
             },
             is_naive: false,
         };
-        tokio::spawn(serve(storage.clone(), plan, std::future::pending()));
+        tokio::spawn(serve(storage, plan, std::future::pending()));
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-        let service = Self { world, storage, client, folder };
+        let service = Self { world, client, folder };
         while service.client.get(&service.world.service_url).send().await.is_err() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
