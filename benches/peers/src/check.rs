@@ -10,13 +10,13 @@ const BOUNDS: [(&str, &str, f64); 10] = [
     ("breaker, healthy", "windbreak", 150.0),
     ("breaker, 1 call in 100 fails", "windbreak", 385.0),
     ("breaker, open", "windbreak", 360.0),
-    ("rate limit", "windbreak", 290.0),
+    ("rate limit", "windbreak", 256.0),
     ("each layer", "timeout", 155.0),
     ("each layer", "retry", 120.0),
-    ("each layer", "bulkhead", 90.0),
+    ("each layer", "bulkhead", 96.0),
     ("layers", "windbreak, five", 515.0),
     ("layers, polled by hand", "windbreak, five", 500.0),
-    ("layers over `http` types", "windbreak, five", 3300.0),
+    ("layers over `http` types", "windbreak, five", 3200.0),
 ];
 
 /// Prints what is above its bound.
