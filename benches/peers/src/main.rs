@@ -143,7 +143,7 @@ fn main() -> ExitCode {
     let rows: Vec<Vec<Row>> =
         races.iter().zip(ready).map(|(race, ready)| run(race, ready, has("--quick"), runtime.handle())).collect();
     let counts = instructions::count(&races, &arguments);
-    let loopback = if is_asked_for(loopback::WORK) { loopback::run(has("--quick")) } else { None };
+    let loopback = is_asked_for(loopback::WORK).then(|| loopback::run(has("--quick")));
     let report = report::Report { races: &races, rows: &rows, counts: &counts, loopback: loopback.as_deref() };
     if only.is_some() {
         print!("{}", report.rows());
