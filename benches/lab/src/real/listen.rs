@@ -1,6 +1,6 @@
 use std::future::pending;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::ledger::Ledger;
+use super::ports;
 use crate::upstream::Schedule;
 
 /// What listens on an address of loopback. It ends with this value, and so do its connections.
@@ -23,7 +24,7 @@ where
     S: Fn(TcpStream) -> F + Send + Sync + 'static,
     F: Future<Output = ()> + Send + 'static,
 {
-    let mut listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let mut listener = ports::listen().await?;
     let address = listener.local_addr()?;
     let mut tasks = JoinSet::new();
     tasks.spawn(async move {
@@ -56,7 +57,7 @@ where
     pending::<()>().await;
 }
 
-/// Nobody else should have it, but somebody may for a moment.
+/// No other server of this program has it, but an outgoing connection may for a moment.
 async fn bind(address: SocketAddr) -> TcpListener {
     loop {
         match TcpListener::bind(address).await {

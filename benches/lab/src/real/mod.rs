@@ -11,6 +11,7 @@ mod ledger;
 mod listen;
 mod nginx;
 mod play;
+mod ports;
 mod program;
 mod relay;
 mod rounds;

@@ -1,13 +1,15 @@
 use std::error::Error;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
+
+use super::ports;
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -44,7 +46,7 @@ impl Program {
         stop: impl FnOnce(&Path) -> Option<Command>,
     ) -> Result<Self, Failure> {
         let folder = new_folder()?;
-        let address = free_address().await?;
+        let address = ports::listen().await?.local_addr()?;
         let file = folder.join("configuration");
         std::fs::write(&file, configure(address, &folder))?;
         let child = command(&file)
@@ -92,8 +94,4 @@ fn new_folder() -> io::Result<PathBuf> {
     let folder = std::env::temp_dir().join(format!("windbreak-lab-{}-{number}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
     Ok(folder)
-}
-
-async fn free_address() -> io::Result<SocketAddr> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?.local_addr()
 }
