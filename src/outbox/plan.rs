@@ -27,7 +27,7 @@ pub(super) enum Heard {
 pub(super) enum Next {
     /// It is delivered.
     Done,
-    /// Set it aside for a person, after so many failed attempts.
+    /// Set it aside for a person: `attempts` have failed.
     Park { attempts: u32 },
     /// Try again after `retry_after` and the backoff that belongs to `attempts`.
     Retry { attempts: u32, retry_after: Option<Duration> },

@@ -81,10 +81,6 @@ where
 {
     type Output = Result<S::Response, S::Error>;
 
-    #[allow(
-        clippy::inline_always,
-        reason = "without it the result is copied once more, which costs as much as the layer"
-    )]
     #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {

@@ -77,10 +77,6 @@ where
     }
 
     /// The first attempt is made by the instance that was polled ready, further ones by a clone that is polled first.
-    #[allow(
-        clippy::inline_always,
-        reason = "without it the future is copied once more, which costs as much as the layer"
-    )]
     #[inline(always)]
     fn call(&mut self, request: Request) -> Self::Future {
         if self.stale {

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use tower::service_fn;
 use windbreak::backoff::{Backoff, Jitter};
-use windbreak::outbox::{Message, Relay};
+use windbreak::outbox::{Message, Relay, RelayBuilder};
 use windbreak::rules::rules_fn;
 use windbreak::{Effect, Error, Failure, InvalidConfig, Verdict};
 
@@ -20,6 +20,17 @@ fn backoff() -> Backoff {
     Backoff::exponential(Duration::from_millis(500)).max(Duration::from_secs(10)).jitter(Jitter::Equal)
 }
 
+/// The numbers of both relays.
+fn numbers<St, S, R>(relay: RelayBuilder<St, S, R>) -> RelayBuilder<St, S, R> {
+    relay
+        .topics_at_once(32)
+        .timeout(Duration::from_secs(2))
+        .backoff(backoff())
+        .max_attempts(100)
+        .poll_every(POLL)
+        .keep_done_for(Duration::from_secs(60))
+}
+
 /// Runs both relays of a shop, for events and for the sweep, until `shutdown`.
 ///
 /// What it does not deliver it leaves in the outbox, parked where a person must look.
@@ -29,27 +40,14 @@ pub async fn relay<W: Wire, S: Storage, D: Delivery>(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), InvalidConfig> {
     let storage = shop.storage();
-    let events = Relay::builder("events", storage.events(), stack(delivery)?, rules_fn(judge::<()>))
-        .topics_at_once(32)
-        .timeout(Duration::from_secs(2))
-        .backoff(backoff())
-        .max_attempts(100)
-        .poll_every(POLL)
-        .keep_done_for(Duration::from_secs(60))
-        .build()?;
+    let events =
+        numbers(Relay::builder("events", storage.events(), stack(delivery)?, rules_fn(judge::<()>))).build()?;
     let sweeps = storage.sweeps();
     let sweep = service_fn(move |message: Message| {
         let shop = shop.clone();
         async move { shop.sweep(&message.id).await.map_err(Error::Service) }
     });
-    let sweeps = Relay::builder("sweep", sweeps, sweep, rules_fn(judge_sweep))
-        .topics_at_once(32)
-        .timeout(Duration::from_secs(2))
-        .backoff(backoff())
-        .max_attempts(100)
-        .poll_every(POLL)
-        .keep_done_for(Duration::from_secs(60))
-        .build()?;
+    let sweeps = numbers(Relay::builder("sweep", sweeps, sweep, rules_fn(judge_sweep))).build()?;
     let (end, _) = tokio::sync::watch::channel(false);
     let stopped = |mut stopped: tokio::sync::watch::Receiver<bool>| async move {
         let _ = stopped.wait_for(|stopped| *stopped).await;
