@@ -66,7 +66,8 @@ where
     R: Classify<S::Response, S::Error> + Send + Sync + 'static,
 {
     /// Delivers messages until `shutdown` is ready. Then it claims no more, gives back what is not sent yet, and ends once
-    /// all that is in flight has ended and is written down: within twice the [`timeout`](super::RelayBuilder::timeout).
+    /// all that is in flight has ended and is written down: within twice the [`timeout`](super::RelayBuilder::timeout), if
+    /// the store returns. A store that hangs holds it up: give its connections timeouts of their own, or drop the future.
     ///
     /// A store that fails does not end it: it tries again, after [`poll_every`](super::RelayBuilder::poll_every).
     ///
