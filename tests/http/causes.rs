@@ -74,12 +74,12 @@ fn refused() -> io::Error {
 }
 
 async fn refused_by_hyper() -> legacy::Error {
-    let url = format!("http://{}/", dead_address().await);
+    let url = format!("http://{}/", dead_address());
     hyper_client(Version::Http1).request(post(&url)).await.expect_err("nobody listens there")
 }
 
 async fn refused_by_reqwest() -> reqwest::Error {
-    let url = format!("http://{}/", dead_address().await);
+    let url = format!("http://{}/", dead_address());
     reqwest_client(Version::Http1).post(&url).send().await.expect_err("nobody listens there")
 }
 
@@ -292,7 +292,7 @@ async fn an_upload_that_is_aborted_is_the_callers_mistake() {
 
 #[tokio::test]
 async fn each_way_to_get_no_connection_has_its_name() {
-    let url = format!("http://{}/", dead_address().await);
+    let url = format!("http://{}/", dead_address());
     for version in [Version::Http1, Version::Http2] {
         assert_eq!(named(hyper_client(version).request(post(&url)).await), is(NONE, "connection_refused"));
         assert_eq!(named(direct_client(version).post(&url).send().await), is(NONE, "connection_refused"));

@@ -199,7 +199,7 @@ async fn what_reqwest_says_proves_nothing_until_it_is_known_to_follow_no_redirec
         assert_eq!(table.error_type(result.as_ref()), status.to_string());
     }
 
-    let url = format!("http://{}/", dead_address().await);
+    let url = format!("http://{}/", dead_address());
     let refused = || async { reqwest_client(Version::Http1).post(&url).send().await.expect_err("nobody listens") };
     assert_eq!(Http.error(&refused().await), UNKNOWN);
     // By whichever type of the two it is known.
@@ -219,7 +219,7 @@ async fn what_reqwest_says_proves_nothing_until_it_is_known_to_follow_no_redirec
 
 #[tokio::test]
 async fn a_refused_connection_has_no_effect() {
-    let url = format!("http://{}/", dead_address().await);
+    let url = format!("http://{}/", dead_address());
     for version in [Version::Http1, Version::Http2] {
         assert_verdicts(version, &url, NONE).await;
     }
@@ -544,7 +544,7 @@ async fn what_failed_behind_the_request_body_says_nothing_of_the_server() {
     // As when the body comes from another server, which is down.
     let refused = || std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
     let unreached = hyper_client(Version::Http1)
-        .request(post(&format!("http://{}/", dead_address().await)))
+        .request(post(&format!("http://{}/", dead_address())))
         .await
         .expect_err("nobody listens there");
 

@@ -219,7 +219,7 @@ fn followed(book: &Book) -> usize {
 async fn targets() -> (Arc<Targets>, Book) {
     let book = Book::default();
     let noted = Arc::clone(&book);
-    let dead = dead_address().await;
+    let dead = dead_address();
     let server = Server::raw(move |peer| faulty(peer, Arc::clone(&noted), dead)).await;
     let closing = Server::raw(|peer| async move { drop(peer) }).await;
     (Arc::new(Targets { server, closing, dead }), book)

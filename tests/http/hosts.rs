@@ -34,7 +34,7 @@ async fn a_dead_host_opens_no_circuit_but_its_own() {
         C: Service<R, Response = T, Error = Error<E>> + Clone,
         E: std::fmt::Debug,
     {
-        let (one, other, dead) = (well().await, well().await, dead_address().await);
+        let (one, other, dead) = (well().await, well().await, dead_address());
         for turn in 0..6 {
             let error = client.clone().oneshot(get(&format!("http://{dead}/"))).await.err().expect("nobody listens");
             // Three calls are enough to know.

@@ -23,6 +23,7 @@ use windbreak::rules::{Classify as _, Rules};
 use windbreak::{Effect, Error, Failure, RetryLayer, RetryPolicy, TimeoutLayer, Verdict};
 
 use crate::support::http::{Peer, Server, Version, answer, dead_address, direct_client, hyper_client, reqwest_client};
+use crate::support::listening::listen;
 
 const X_RESEND: HeaderName = HeaderName::from_static("x-resend");
 
@@ -548,7 +549,7 @@ impl tracing::Subscriber for Spans {
 #[tokio::test]
 async fn each_attempt_has_a_span_with_its_number_and_what_was_wrong_with_it() {
     let spans = Spans::default();
-    let _listening = tracing::subscriber::set_default(spans.clone());
+    let _listening = listen(spans.clone());
     let server = moody_server().await;
     let client = ServiceBuilder::new()
         .layer(RetryLayer::new(policy().max_attempts(4).build().unwrap(), Http))
@@ -558,7 +559,7 @@ async fn each_attempt_has_a_span_with_its_number_and_what_was_wrong_with_it() {
     let get = Request::get(server.url("/")).body(Full::<Bytes>::default()).unwrap();
     assert_eq!(client.clone().oneshot(get).await.unwrap().status(), 200);
 
-    let gone = format!("http://{}/", dead_address().await);
+    let gone = format!("http://{}/", dead_address());
     let get = Request::post(gone).body(Full::<Bytes>::default()).unwrap();
     client.clone().oneshot(get).await.unwrap_err();
 

@@ -15,6 +15,8 @@ use windbreak::retry::RetryBudget;
 use windbreak::rules::ErrorsOnly;
 use windbreak::{BulkheadLayer, Circuit, CircuitBreakerLayer, Error, PerKeyLayer, Rejection, RetryLayer, RetryPolicy};
 
+use crate::support::listening::listen;
+
 type Client = tower::util::BoxCloneService<u32, u32, Error<&'static str>>;
 
 /// A client whose keys are the last digit, with a counter of the layers that were made. Even digits are down.
@@ -256,20 +258,16 @@ async fn keys_that_find_no_room_share_one_layer_until_there_is() {
     assert!(layer.get(&7).is_some());
 }
 
-#[test]
-fn that_keys_share_a_layer_is_told_once() {
+#[tokio::test]
+async fn that_keys_share_a_layer_is_told_once() {
     let warnings = Arc::new(AtomicUsize::new(0));
     let subscriber = Warnings(Arc::clone(&warnings));
-    tracing::subscriber::with_default(subscriber, || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        runtime.block_on(async {
-            let layer = breakers(1, Duration::MAX);
-            let client = odd_is_well(&layer);
-            for key in [2, 4, 6, 7, 8] {
-                let _ = ask(&client, key).await;
-            }
-        });
-    });
+    let _listening = listen(subscriber);
+    let layer = breakers(1, Duration::MAX);
+    let client = odd_is_well(&layer);
+    for key in [2, 4, 6, 7, 8] {
+        let _ = ask(&client, key).await;
+    }
     assert_eq!(warnings.load(Ordering::Relaxed), 1);
 }
 

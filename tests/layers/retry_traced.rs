@@ -11,6 +11,7 @@ use windbreak::retry::{RetryBudget, RetryPolicyBuilder};
 use windbreak::rules::ErrorsOnly;
 use windbreak::{Rejection, RetryLayer, RetryPolicy};
 
+use crate::support::listening::listen;
 use crate::support::{Log, millis, secs};
 
 type Error = windbreak::Error<&'static str>;
@@ -107,15 +108,8 @@ impl Subscriber for Listener {
 
 /// What is heard at `level` of a request whose attempts take 10 ms each and end as the script says.
 async fn heard(level: Level, policy: RetryPolicyBuilder, script: impl IntoIterator<Item = Answer>) -> Listener {
-    // Meets every span and event once. `tracing` asks then whether anyone wants it, and a test beside these that does not
-    // listen must not be the one to answer; from then on each new listener is asked.
-    let all = || [Err(Error::Service("reset")), open(), Err(Error::Service("reset"))];
-    for waits in [true, false] {
-        let policy = RetryPolicy::builder().wait_for_circuit(waits).budget(RetryBudget::new(0.001, 1).expect("valid"));
-        send(policy, all()).await;
-    }
     let listener = Listener::new(level);
-    let _listening = tracing::subscriber::set_default(listener.clone());
+    let _listening = listen(listener.clone());
     send(policy, script).await;
     listener
 }

@@ -59,7 +59,7 @@ impl Storm {
         let _alone = ALONE.lock().await;
         let weather = Arc::new(Weather::new(seed));
         let books = Books::default();
-        let dead = dead_address().await;
+        let dead = dead_address();
         let mut servers = Vec::new();
         for number in 0..providers {
             servers.push(Provider::serve(number, &books).await);

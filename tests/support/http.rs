@@ -5,8 +5,8 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,7 +19,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep};
 
@@ -198,10 +198,15 @@ pub(crate) async fn eventually(what: &str, condition: impl Fn() -> bool) {
     }
 }
 
-/// An address of the loopback where nobody listens.
-pub(crate) async fn dead_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("the loopback has free ports");
-    listener.local_addr().expect("a listener has an address")
+/// An address of the loopback where nobody listens. Its port is held until the tests end, so that no server gets it.
+pub(crate) fn dead_address() -> SocketAddr {
+    static HELD: Mutex<Vec<TcpSocket>> = Mutex::new(Vec::new());
+
+    let socket = TcpSocket::new_v4().expect("sockets are left");
+    socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("the loopback has free ports");
+    let address = socket.local_addr().expect("it is bound");
+    HELD.lock().expect("nobody panics").push(socket);
+    address
 }
 
 /// An answer with a length.

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 pub(crate) mod http;
+pub(crate) mod listening;
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};

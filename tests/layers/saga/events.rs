@@ -2,11 +2,11 @@
 
 use std::fmt::{self, Write as _};
 use std::future::{Ready, ready};
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tracing::field::{Field, Visit};
-use tracing::{Dispatch, Event, Metadata, Subscriber, span};
+use tracing::{Event, Metadata, Subscriber, span};
 use windbreak::saga::{Saga, UndoPolicy};
 
 /// Keeps every event of windbreak's, one line each: the level, the message and the fields in their order.
@@ -53,14 +53,9 @@ impl Subscriber for Listener {
     fn exit(&self, _: &span::Id) {}
 }
 
-/// `tracing` asks whether anyone wants an event when it is first met. As long as there is one listener only, it asks the
-/// thread that met it, and that may be of a test beside these; so there is always a second one.
-static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(Listener::default()));
-
 pub(crate) fn listen() -> (Listener, tracing::subscriber::DefaultGuard) {
-    LazyLock::force(&SECOND);
     let listener = Listener::default();
-    let guard = tracing::subscriber::set_default(listener.clone());
+    let guard = crate::support::listening::listen(listener.clone());
     (listener, guard)
 }
 
