@@ -10,7 +10,7 @@ use crate::config::{InvalidConfig, check_positive};
 /// A growing wait, bounded, and spread at random so that many callers do not come back at the same moment.
 ///
 /// Waits start at `min` and grow by `factor` (default 2.0) up to `max` (default: no bound). The default
-/// [`Jitter`] is [`Full`](Jitter::Full). A plain `Duration` converts into a wait that neither grows nor varies.
+/// [`Jitter`] is [`Equal`](Jitter::Equal). A plain `Duration` converts into a wait that neither grows nor varies.
 ///
 /// ```
 /// use std::time::Duration;
@@ -36,14 +36,16 @@ pub struct Backoff {
 /// How a wait is spread at random. Every kind keeps it at or below the maximum.
 ///
 /// The names are those of Marc Brooker's "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015), which
-/// compares them: `Full` makes the least work for a recovering service; `Equal` never returns at once.
+/// compares them: `Full` makes the least work for a service that many callers contend for. `Equal` never returns at once:
+/// where a service is gone for 200 ms of every 2.5 s, three attempts whose pauses start at 100 ms and double leave 0.1 % of
+/// the requests without a good response, and with `Full` 2.7 % (in this crate's simulation).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Jitter {
     /// Anything from zero to the wait.
-    #[default]
     Full,
     /// Half the wait, and anything from zero to the other half.
+    #[default]
     Equal,
     /// Anything from the minimum to three times the wait before, whatever the factor, cut at the maximum.
     Decorrelated,
@@ -55,13 +57,13 @@ impl Backoff {
     /// Waits that start at `min` and double each time.
     #[must_use]
     pub const fn exponential(min: Duration) -> Self {
-        Self { min, max: Duration::MAX, factor: 2.0, jitter: Jitter::Full }
+        Self { min, max: Duration::MAX, factor: 2.0, jitter: Jitter::Equal }
     }
 
-    /// The same wait each time. Varied by [`Jitter::Full`] unless that is changed.
+    /// The same wait each time. Varied by [`Jitter::Equal`] unless that is changed.
     #[must_use]
     pub const fn constant(wait: Duration) -> Self {
-        Self { min: wait, max: wait, factor: 1.0, jitter: Jitter::Full }
+        Self { min: wait, max: wait, factor: 1.0, jitter: Jitter::Equal }
     }
 
     /// Multiplies each wait by `factor`. Must be finite and at least 1. Default: 2.
@@ -76,7 +78,7 @@ impl Backoff {
         Self { max, ..self }
     }
 
-    /// How the waits are spread at random. Default: [`Jitter::Full`].
+    /// How the waits are spread at random. Default: [`Jitter::Equal`].
     #[must_use]
     pub const fn jitter(self, jitter: Jitter) -> Self {
         Self { jitter, ..self }
@@ -90,6 +92,15 @@ impl Backoff {
     pub fn delays(self, seed: u64) -> Result<Delays, InvalidConfig> {
         self.validate_as("backoff")?;
         Ok(Delays { waits: Waits::default(), backoff: self, rng: SmallRng::seed_from_u64(seed) })
+    }
+
+    /// What is added to a wait that many callers were told, so that they do not all come back at its end: up to a tenth of it,
+    /// and nothing without jitter.
+    pub(crate) fn spread<R: Rng + ?Sized>(&self, told: Duration, rng: &mut R) -> Duration {
+        if self.jitter == Jitter::None || told.is_zero() {
+            return Duration::ZERO;
+        }
+        between(Duration::ZERO, told / 10, rng)
     }
 
     /// Checks the numbers; `field` is the setter that was given the first wait.

@@ -7,7 +7,7 @@ use rand::rngs::SmallRng;
 use super::numbers::Numbers;
 use super::parked::ParkedHead;
 use super::relay::Relay;
-use crate::backoff::{Backoff, Jitter};
+use crate::backoff::Backoff;
 use crate::config::{InvalidConfig, check_count, check_positive};
 
 /// The longest that a delivery may take: a lease of twice that outlives every outage that a person does not see.
@@ -48,7 +48,7 @@ impl<St, S, R> Relay<St, S, R> {
         let numbers = Numbers {
             topics_at_once: 16,
             timeout: Duration::from_secs(30),
-            backoff: Backoff::exponential(Duration::from_secs(1)).max(Duration::from_secs(300)).jitter(Jitter::Equal),
+            backoff: Backoff::exponential(Duration::from_secs(1)).max(Duration::from_secs(300)),
             max_attempts: 20,
             max_lapses: 10,
             parked: ParkedHead::Blocks,

@@ -33,7 +33,7 @@ impl RetryPolicyBuilder {
     pub(super) fn new() -> Self {
         Self {
             max_attempts: 3,
-            backoff: Backoff::exponential(Duration::from_millis(100)).max(Duration::from_secs(5)),
+            backoff: Backoff::exponential(Duration::from_millis(50)).factor(4.0).max(Duration::from_secs(5)),
             max_elapsed: None,
             max_retry_after: Duration::from_secs(60),
             wait_for_circuit: false,
@@ -47,7 +47,8 @@ impl RetryPolicyBuilder {
         Self { max_attempts: attempts, ..self }
     }
 
-    /// How long to pause before each further attempt. Default: 100 ms, doubling up to 5 s, with full jitter.
+    /// How long to pause before each further attempt. Default: 50 ms, four times as long each time up to 5 s, with jitter
+    /// down to half: the first pause is for what is well again at once, the second is as long as a quick restart.
     pub fn backoff(self, backoff: impl Into<Backoff>) -> Self {
         Self { backoff: backoff.into(), ..self }
     }

@@ -8,8 +8,9 @@
 //! * A failed attempt is repeated only if it certainly had no effect, or if sending the request twice is the same as
 //!   sending it once. For HTTP the method says so. For other requests nothing is known: say so with
 //!   `rules.idempotent(|request| ..)`.
-//! * The pause is the jittered backoff. Where the upstream sent `Retry-After`, the pause is that *plus* the jittered
-//!   backoff, so that many callers who were told the same second come back spread.
+//! * The pause is the jittered backoff. Where the upstream sent `Retry-After`, the pause is that *plus* up to a tenth of it
+//!   *plus* the jittered backoff, so that many callers who were told the same second come back spread. With
+//!   [`Jitter::None`](crate::backoff::Jitter) it is the sum of the two.
 //! * No pause begins that would end past the [`deadline`](crate::deadline()), `max_elapsed`, or the time for which a
 //!   circuit below has just opened.
 //! * Retries are paid from a [`RetryBudget`], on by default, so that an upstream that is down is not sent many times its
@@ -30,7 +31,7 @@
 //! the rules of HTTP see in its extensions that an earlier attempt may have had an effect, and judge it so.
 //!
 //! With [`wait_for_circuit`](RetryPolicyBuilder::wait_for_circuit) a further attempt that is rejected waits as long as
-//! the rejection says, plus the jittered backoff, and tries again. A first attempt that is rejected never does.
+//! the rejection says, with the same addition, and tries again. A first attempt that is rejected never does.
 //!
 //! # Errors of `poll_ready`
 //!
@@ -88,7 +89,7 @@
 //! ```
 //! use std::time::Duration;
 //! use tower::{ServiceBuilder, ServiceExt, service_fn};
-//! use windbreak::backoff::{Backoff, Jitter};
+//! use windbreak::backoff::Backoff;
 //! use windbreak::retry::RetryBudget;
 //! use windbreak::rules::{ErrorsOnly, Idempotency};
 //! use windbreak::{Circuit, CircuitBreakerLayer, Error, RetryLayer, RetryPolicy};
@@ -98,11 +99,7 @@
 //! let budget = RetryBudget::new(0.1, 5)?;
 //! let policy = RetryPolicy::builder()
 //!     .max_attempts(4)
-//!     .backoff(
-//!         Backoff::exponential(Duration::from_millis(50))
-//!             .max(Duration::from_secs(2))
-//!             .jitter(Jitter::Equal),
-//!     )
+//!     .backoff(Backoff::exponential(Duration::from_millis(50)).max(Duration::from_secs(2)))
 //!     .max_elapsed(Duration::from_secs(10))
 //!     .max_retry_after(Duration::from_secs(5))
 //!     .wait_for_circuit(true)

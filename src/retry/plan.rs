@@ -64,7 +64,7 @@ impl RetryPolicy {
         Some(pause)
     }
 
-    /// `wait` and the jittered backoff, if that ends in time.
+    /// `wait`, spread, and the jittered backoff, if that ends in time.
     fn pause<E>(&self, wait: Option<Duration>, progress: &mut Progress<E>, bounds: Bounds) -> Option<Duration> {
         let numbers = self.numbers();
         let wait = wait.unwrap_or_default();
@@ -72,7 +72,7 @@ impl RetryPolicy {
             return None;
         }
         // Added, so that callers who were told the same moment do not all come back at it.
-        let pause = self.draw(&mut progress.waits).saturating_add(wait);
+        let pause = self.draw(&mut progress.waits, wait).saturating_add(wait);
         if let (Some(max_elapsed), Some(started)) = (numbers.max_elapsed, bounds.started) {
             if started.elapsed().saturating_add(pause) > max_elapsed {
                 return None;

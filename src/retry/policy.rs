@@ -14,7 +14,7 @@ use crate::sync::{Mutex, PoisonError};
 /// | setter | default |
 /// |---|---|
 /// | [`max_attempts`](super::RetryPolicyBuilder::max_attempts) | 3, counting the first |
-/// | [`backoff`](super::RetryPolicyBuilder::backoff) | from 100 ms, doubling up to 5 s, with full jitter |
+/// | [`backoff`](super::RetryPolicyBuilder::backoff) | from 50 ms, four times as long each time up to 5 s, with jitter down to half |
 /// | [`max_elapsed`](super::RetryPolicyBuilder::max_elapsed) | no bound |
 /// | [`max_retry_after`](super::RetryPolicyBuilder::max_retry_after) | 60 s |
 /// | [`wait_for_circuit`](super::RetryPolicyBuilder::wait_for_circuit) | off |
@@ -52,10 +52,11 @@ impl RetryPolicy {
         &self.numbers().budget
     }
 
-    /// The next jittered backoff.
-    pub(super) fn draw(&self, waits: &mut Waits) -> Duration {
+    /// The next jittered backoff, and what spreads those who were told to wait for `told`.
+    pub(super) fn draw(&self, waits: &mut Waits, told: Duration) -> Duration {
         let mut rng = self.shared.rng.lock().unwrap_or_else(PoisonError::into_inner);
-        waits.next(&self.numbers().backoff, &mut *rng)
+        let backoff = &self.numbers().backoff;
+        waits.next(backoff, &mut *rng).saturating_add(backoff.spread(told, &mut *rng))
     }
 }
 

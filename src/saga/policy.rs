@@ -8,7 +8,7 @@ use crate::config::{InvalidConfig, check_positive};
 /// | setter | default |
 /// |---|---|
 /// | [`max_attempts`](UndoPolicyBuilder::max_attempts) | 5, counting the first |
-/// | [`backoff`](UndoPolicyBuilder::backoff) | from 100 ms, doubling up to 5 s, with full jitter |
+/// | [`backoff`](UndoPolicyBuilder::backoff) | from 100 ms, doubling up to 5 s, with jitter down to half |
 /// | [`timeout`](UndoPolicyBuilder::timeout) | 30 s |
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct UndoPolicy {

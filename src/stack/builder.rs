@@ -6,7 +6,7 @@ use super::body::Plain;
 use super::body::WithBody;
 use super::layer::{Parts, Stack};
 use super::numbers::Times;
-use crate::backoff::{Backoff, Jitter};
+use crate::backoff::Backoff;
 use crate::bulkhead::{BulkheadLayer, QueueingBulkheadLayer};
 use crate::circuit_breaker::{Circuit, CircuitBreakerLayer, CircuitBuilder};
 use crate::config::InvalidConfig;
@@ -74,12 +74,7 @@ impl<R, B> StackBuilder<R, B> {
             .failure_ratio(1.0)
             .minimum_span(SPAN)
             .probes(1)
-            .open_for(
-                Backoff::exponential(Duration::from_secs(1))
-                    .factor(1.125)
-                    .max(Duration::from_secs(30))
-                    .jitter(Jitter::Equal),
-            );
+            .open_for(Backoff::exponential(Duration::from_secs(1)).factor(1.125).max(Duration::from_secs(30)));
         Self {
             name,
             rules,

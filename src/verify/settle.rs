@@ -13,7 +13,7 @@ use super::plan::{Heard, Next, Plan};
 use super::shared::Shared;
 use super::unsettled::Reason;
 use super::verified::{Failed, Verified};
-use crate::backoff::{Backoff, Jitter, Waits};
+use crate::backoff::{Backoff, Waits};
 use crate::boxed::Boxed;
 use crate::caught::Caught;
 use crate::deadline::{deadline_in, end_of, within};
@@ -23,7 +23,7 @@ use crate::rules::{Classify, Replay, Verdict};
 /// Between two questions. The first one is short because most work takes less; half of it is certain, so that no two
 /// questions come at once.
 fn backoff() -> Backoff {
-    Backoff::exponential(Duration::from_millis(200)).max(Duration::from_secs(5)).jitter(Jitter::Equal)
+    Backoff::exponential(Duration::from_millis(200)).max(Duration::from_secs(5))
 }
 
 /// What becomes of a request that failed with an unknown effect.

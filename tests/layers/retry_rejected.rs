@@ -287,7 +287,7 @@ async fn many_that_wait_for_one_circuit_come_back_spread() {
     }
     let pauses = log.pauses();
     let (shortest, longest) = (pauses.iter().min().unwrap(), pauses.iter().max().unwrap());
-    assert!(*shortest >= secs(1) && *longest <= millis(2_004), "{shortest:?} {longest:?}");
+    assert!(*shortest >= secs(1) && *longest <= millis(2_104), "{shortest:?} {longest:?}");
     assert!(*longest - *shortest > millis(400), "{:?}", start.elapsed());
 }
 

@@ -197,6 +197,7 @@ fn passing(rate: u32) -> Vec<Scenario> {
         every("flapping-refused", 2_000, 500, Down::Refused),
         every("flapping-500", 4_000, 1_000, Down::Status),
         every("reload", 5_000, 100, Down::Reload),
+        every("restart", 2_500, 200, Down::Refused),
         Scenario { length: maintenance.length.max(seconds(21)), ..maintenance },
         Scenario::new("dead-shard-502", rate, Family::Partial, || Shard::new(false, USUAL)),
         Scenario::new("dead-shard-hangs", rate, Family::Partial, || Shard::new(true, USUAL)),

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use tower::service_fn;
-use windbreak::backoff::{Backoff, Jitter};
+use windbreak::backoff::Backoff;
 use windbreak::outbox::{Message, Relay, RelayBuilder};
 use windbreak::rules::rules_fn;
 use windbreak::{Effect, Error, Failure, InvalidConfig, Verdict};
@@ -17,7 +17,7 @@ const POLL: Duration = Duration::from_millis(100);
 
 /// From half a second up to ten: an outage of a provider is met with little load, and its end is soon noticed.
 fn backoff() -> Backoff {
-    Backoff::exponential(Duration::from_millis(500)).max(Duration::from_secs(10)).jitter(Jitter::Equal)
+    Backoff::exponential(Duration::from_millis(500)).max(Duration::from_secs(10))
 }
 
 /// The numbers of both relays.
