@@ -113,7 +113,7 @@ impl CircuitBuilder {
     /// after this time is a success.
     ///
     /// The time that *cancelled* probes took adds up, and each full timeout of it is one failed probe: otherwise a shorter
-    /// timeout outside the breaker could keep it half-open for ever.
+    /// timeout outside the breaker could keep it half-open for ever. New settings forget what has not added up yet.
     ///
     /// That a probe has failed shows with the next request. It counts from when the time was over: if that request comes
     /// late, the open wait can be over too.

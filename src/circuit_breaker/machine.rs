@@ -291,6 +291,10 @@ impl Machine {
             self.waits = Waits::default();
         }
         self.settings = settings;
+        if let Phase::HalfOpen(probes) = &mut self.phase {
+            // By a shorter timeout it could be many failures, and whatever ends next would count them.
+            probes.forget_cancelled();
+        }
         self.tracker.reshape(tracker);
         // Puts the edges of a new time window in place.
         self.tracker.tally(&mut step.now);

@@ -84,6 +84,11 @@ impl Probes {
         self.cancelled = self.cancelled.saturating_add(spent);
     }
 
+    /// Forgets the time of cancelled probes that no failure was counted for yet.
+    pub(super) fn forget_cancelled(&mut self) {
+        self.cancelled = Duration::ZERO;
+    }
+
     /// Counts a full timeout of cancelled time, if there is one, as a failed probe.
     pub(super) fn expire_cancelled(&mut self, settings: &Settings) -> bool {
         let Some(rest) = self.cancelled.checked_sub(settings.probe_timeout()) else { return false };

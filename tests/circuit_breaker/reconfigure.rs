@@ -84,6 +84,24 @@ async fn new_waits_start_with_their_first_and_others_go_on_growing() {
     }
 }
 
+/// What was cancelled under a longer timeout would be two failures under the shorter one, and a probe that is ignored would
+/// be told to have brought them.
+#[tokio::test(start_paused = true)]
+async fn the_time_of_cancelled_probes_is_forgotten() {
+    let circuit = two_strikes().probes(2).probe_timeout(10 * SECOND).build().unwrap();
+    trip_and_wait(&circuit).await;
+    let cancelled = admitted(&circuit);
+    advance(2 * SECOND).await;
+    drop(cancelled);
+    circuit.reconfigure(|settings| settings.probe_timeout(SECOND)).unwrap();
+    admitted(&circuit).record(Verdict::Ignored);
+    assert_eq!((circuit.state(), circuit.snapshot().tally), (State::HalfOpen, tally(0, 0, 0)));
+    let cancelled = admitted(&circuit);
+    advance(SECOND).await;
+    drop(cancelled);
+    assert_eq!(circuit.snapshot().tally, tally(1, 1, 0), "it is measured anew");
+}
+
 #[tokio::test(start_paused = true)]
 async fn fewer_probes_are_enough_at_once() {
     let circuit = two_strikes().probes(5).failure_ratio(0.5).build().unwrap();

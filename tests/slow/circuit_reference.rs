@@ -483,6 +483,7 @@ impl Reference {
     fn reconfigure(&mut self, rules: Rules) {
         self.notice_time();
         self.judgements.clear();
+        self.cancelled = Duration::ZERO;
         match (self.rules.window, rules.window) {
             (Window::Count(before), Window::Count(after)) => {
                 let kept = self.recorded.len().min(before).min(after);
