@@ -54,8 +54,8 @@ impl BulkheadLayer {
 
     /// Its permits: to look at, and to resize.
     #[must_use]
-    pub fn semaphore(&self) -> Semaphore {
-        self.semaphore.clone()
+    pub const fn semaphore(&self) -> &Semaphore {
+        &self.semaphore
     }
 }
 

@@ -152,6 +152,16 @@ impl CircuitBuilder {
         self.settings.probe_timeout
     }
 
+    /// Has the default of `probe_timeout` hold for attempts that take as long as this. Of no effect for [`Duration::MAX`],
+    /// and where it was set.
+    pub(crate) fn probe_timeout_of_at_least(mut self, attempt: Duration) -> Self {
+        if attempt != Duration::MAX {
+            let longest = self.settings.probe_timeout().max(attempt);
+            self.settings.probe_timeout.get_or_insert(longest);
+        }
+        self
+    }
+
     /// The circuit, closed and with an empty window.
     ///
     /// # Errors

@@ -120,7 +120,7 @@ impl<S: Evict> Evict for Bulkhead<S> {
 
 impl<S: Evict, R> Evict for Retry<S, R> {
     fn keep(&self) -> Keep {
-        let own = if self.budget().is_drawn_on() { Keep::UntilIdle } else { Keep::No };
+        let own = if self.policy().budget().is_drawn_on() { Keep::UntilIdle } else { Keep::No };
         own.max(self.get_ref().keep())
     }
 }

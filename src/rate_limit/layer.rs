@@ -102,8 +102,8 @@ impl<C, O> RateLimitLayer<C, O> {
 
     /// Its limit: to look at, and to change.
     #[must_use]
-    pub fn limit(&self) -> RateLimit {
-        self.limit.clone()
+    pub const fn limit(&self) -> &RateLimit {
+        &self.limit
     }
 }
 

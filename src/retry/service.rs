@@ -7,9 +7,9 @@ use tower_service::Service;
 
 use super::future::ResponseFuture;
 use super::journey::Journey;
+use super::policy::RetryPolicy;
 use super::shared::{Config, Shared};
 use super::span;
-use crate::budget::RetryBudget;
 use crate::error::Rejectable;
 use crate::rules::{Classify, Discard, Replay};
 
@@ -29,9 +29,10 @@ impl<S: Clone, R> Retry<S, R> {
 }
 
 impl<S, R> Retry<S, R> {
-    /// What pays for the retries.
-    pub(crate) fn budget(&self) -> &RetryBudget {
-        self.shared.policy().budget()
+    /// The policy.
+    #[must_use]
+    pub fn policy(&self) -> &RetryPolicy {
+        self.shared.policy()
     }
 
     /// The wrapped service.

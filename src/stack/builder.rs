@@ -69,12 +69,7 @@ impl Stack<HttpRules> {
 
 impl<R, B> StackBuilder<R, B> {
     pub(super) fn new(name: Arc<str>, rules: R, body: B) -> Self {
-        let circuit = Circuit::builder(Arc::clone(&name))
-            .count_window(20)
-            .failure_ratio(1.0)
-            .minimum_span(SPAN)
-            .probes(1)
-            .open_for(Backoff::exponential(Duration::from_secs(1)).factor(1.125).max(Duration::from_secs(30)));
+        let circuit = usual_circuit(&name);
         Self {
             name,
             rules,
@@ -104,7 +99,8 @@ impl<R, B> StackBuilder<R, B> {
         self.total_timeout(Duration::MAX)
     }
 
-    /// Bounds one attempt, from its permit of the bulkhead to the head of the response.
+    /// Bounds one attempt, from its permit of the bulkhead to the head of the response. Set it wherever the total timeout is
+    /// 10 s or less: one attempt may otherwise use up all of that, and one that hangs is never tried again.
     pub fn attempt_timeout(mut self, limit: Duration) -> Self {
         self.times.attempt = Some(limit);
         self
@@ -138,17 +134,19 @@ impl<R, B> StackBuilder<R, B> {
         self.retry(|retry| retry.budget(budget))
     }
 
-    /// Changes the circuit. After [`with_circuit`](Self::with_circuit) or [`without_circuit`](Self::without_circuit) this
-    /// has no effect.
+    /// Changes the circuit. After [`with_circuit`](Self::with_circuit) or [`without_circuit`](Self::without_circuit) it
+    /// starts from the numbers of the table again: the last call decides.
     pub fn circuit(mut self, change: impl FnOnce(CircuitBuilder) -> CircuitBuilder) -> Self {
-        if let Part::Build(circuit) = self.circuit {
-            self.circuit = Part::Build(change(circuit));
-        }
+        let circuit = match self.circuit {
+            Part::Build(circuit) => circuit,
+            Part::Given(_) | Part::Without => usual_circuit(&self.name),
+        };
+        self.circuit = Part::Build(change(circuit));
         self
     }
 
     /// Uses this circuit. Give the same one to several stacks for the same upstream, such as endpoints with timeouts of
-    /// their own.
+    /// their own. Its numbers are its own: they are not those of the table, and are not checked against the timeouts.
     pub fn with_circuit(mut self, circuit: Circuit) -> Self {
         self.circuit = Part::Given(circuit);
         self
@@ -160,7 +158,8 @@ impl<R, B> StackBuilder<R, B> {
         self
     }
 
-    /// Bounds the requests in flight to `limit`. More wait in a queue, first come, first served, as long as the total
+    /// Bounds the requests in flight to `limit`. A permit is held until the head of the response; bodies are bounded by the
+    /// total timeout only. More wait in a queue, first come, first served, as long as the total
     /// timeout allows: a burst is not an error.
     pub fn bulkhead(mut self, limit: usize) -> Self {
         self.bulkhead = Part::Build(limit);
@@ -205,9 +204,10 @@ impl<R, B> StackBuilder<R, B> {
         };
         self.times.check(self.retry.attempts(), slow, window, probe)?;
         let (total, attempt) = self.times.resolve();
+        let longest = if attempt == Duration::MAX { total } else { attempt };
         let has_circuit = !matches!(self.circuit, Part::Without);
         let circuit = match self.circuit {
-            Part::Build(circuit) => circuit.build()?,
+            Part::Build(circuit) => circuit.probe_timeout_of_at_least(longest).build()?,
             Part::Given(circuit) => circuit,
             Part::Without => {
                 let circuit = Circuit::builder(self.name).build()?;
@@ -233,6 +233,16 @@ impl<R, B> StackBuilder<R, B> {
         };
         Ok(Stack::of(parts, self.body))
     }
+}
+
+/// The circuit of [the table](super).
+fn usual_circuit(name: &Arc<str>) -> CircuitBuilder {
+    Circuit::builder(Arc::clone(name))
+        .count_window(20)
+        .failure_ratio(1.0)
+        .minimum_span(SPAN)
+        .probes(1)
+        .open_for(Backoff::exponential(Duration::from_secs(1)).factor(1.125).max(Duration::from_secs(30)))
 }
 
 #[cfg(feature = "http")]

@@ -53,7 +53,7 @@ impl<R, B> Stack<R, B> {
 
     /// The permits of the bulkhead, unless it was left out.
     #[must_use]
-    pub fn semaphore(&self) -> Option<Semaphore> {
+    pub fn semaphore(&self) -> Option<&Semaphore> {
         self.parts.has_bulkhead.then(|| self.parts.bulkhead.semaphore())
     }
 
@@ -97,8 +97,9 @@ impl<S: Clone, R, B: Clone> Layer<S> for Stack<R, B> {
     type Service = StackService<S, R, B>;
 
     fn layer(&self, client: S) -> Self::Service {
-        let Parts { total, retry, breaker, bulkhead, attempt, .. } = &*self.parts;
+        let Parts { total, retry, breaker, bulkhead, attempt, has_circuit, has_bulkhead } = &*self.parts;
         let attempt = bulkhead.layer(attempt.layer(ServiceErrorLayer.layer(client)));
-        StackService::new(total.layer(retry.layer(breaker.layer(attempt))), self.body.clone())
+        let layers = total.layer(retry.layer(breaker.layer(attempt)));
+        StackService::new(layers, self.body.clone(), *has_circuit, *has_bulkhead)
     }
 }

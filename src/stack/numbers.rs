@@ -21,6 +21,7 @@ impl Times {
     /// The total timeout and the attempt timeout. Each default holds for every value of the other.
     pub(super) fn resolve(self) -> (Duration, Duration) {
         match (self.total, self.attempt) {
+            (None, Some(Duration::MAX)) => (TOTAL, Duration::MAX),
             (Some(total), Some(attempt)) => (total, attempt),
             (Some(total), None) => (total, ATTEMPT.min(total)),
             (None, Some(attempt)) => (TOTAL.max(attempt.saturating_mul(3)), attempt),
@@ -43,7 +44,8 @@ impl Times {
         if let Some(connect) = self.connect {
             check_positive("connect_timeout", connect)?;
         }
-        let Some(attempt) = self.attempt else { return Ok(()) };
+        // Where it is left out, there is nothing that it could contradict.
+        let Some(attempt) = self.attempt.filter(|attempt| *attempt != Duration::MAX) else { return Ok(()) };
         if let Some(total) = self.total.filter(|total| max_attempts > 1 && attempt >= *total) {
             let bound = format!("below the total timeout of {total:?}, or there is no time for a second attempt");
             return invalid("attempt_timeout", attempt, bound);

@@ -5,14 +5,14 @@ use tower_service::Service;
 use super::body::Plain;
 #[cfg(feature = "http")]
 use super::body::WithBody;
-use crate::bulkhead::QueueingBulkhead;
-use crate::circuit_breaker::CircuitBreaker;
+use crate::bulkhead::{QueueingBulkhead, Semaphore};
+use crate::circuit_breaker::{Circuit, CircuitBreaker};
 use crate::error::{Error, ServiceError};
 #[cfg(feature = "http")]
 use crate::http::{HttpRequest, HttpRules};
 use crate::oneshot::Oneshot;
 use crate::per_key::{Evict, Keep};
-use crate::retry::Retry;
+use crate::retry::{Retry, RetryBudget};
 use crate::rules::{Classify, Discard, Replay};
 #[cfg(feature = "http")]
 use crate::timeout::BodyTimer;
@@ -28,6 +28,8 @@ type Layers<S, R> = Timeout<Retry<CircuitBreaker<QueueingBulkhead<Timeout<Servic
 pub struct StackService<S, R, B = Plain> {
     inner: Layers<S, R>,
     body: B,
+    has_circuit: bool,
+    has_bulkhead: bool,
 }
 
 /// An HTTP client inside a [`Stack`](super::Stack).
@@ -35,14 +37,44 @@ pub struct StackService<S, R, B = Plain> {
 pub type HttpStackService<S, R = HttpRules> = StackService<S, R, WithBody>;
 
 impl<S, R, B> StackService<S, R, B> {
-    pub(super) const fn new(inner: Layers<S, R>, body: B) -> Self {
-        Self { inner, body }
+    pub(super) const fn new(inner: Layers<S, R>, body: B, has_circuit: bool, has_bulkhead: bool) -> Self {
+        Self { inner, body, has_circuit, has_bulkhead }
     }
 
     /// The client.
     #[must_use]
     pub fn get_ref(&self) -> &S {
         self.inner.get_ref().get_ref().get_ref().get_ref().get_ref().get_ref()
+    }
+
+    /// The client.
+    #[must_use]
+    pub fn get_mut(&mut self) -> &mut S {
+        self.inner.get_mut().get_mut().get_mut().get_mut().get_mut().get_mut()
+    }
+
+    /// The client, unwrapped.
+    #[must_use]
+    pub fn into_inner(self) -> S {
+        self.inner.into_inner().into_inner().into_inner().into_inner().into_inner().into_inner()
+    }
+
+    /// The circuit, unless it was left out.
+    #[must_use]
+    pub fn circuit(&self) -> Option<&Circuit> {
+        self.has_circuit.then(|| self.inner.get_ref().get_ref().circuit())
+    }
+
+    /// The permits of the bulkhead, unless it was left out.
+    #[must_use]
+    pub fn semaphore(&self) -> Option<&Semaphore> {
+        self.has_bulkhead.then(|| self.inner.get_ref().get_ref().get_ref().semaphore())
+    }
+
+    /// The budget that pays for the retries.
+    #[must_use]
+    pub fn budget(&self) -> &RetryBudget {
+        self.inner.get_ref().policy().budget()
     }
 
     /// Sends a request: waits until the stack is ready, and calls it. Needs neither `mut` nor the `tower` crate.
@@ -72,7 +104,7 @@ impl<S, R, B> StackService<S, R, B> {
 
 impl<S: Clone, R, B: Clone> Clone for StackService<S, R, B> {
     fn clone(&self) -> Self {
-        Self::new(self.inner.clone(), self.body.clone())
+        Self::new(self.inner.clone(), self.body.clone(), self.has_circuit, self.has_bulkhead)
     }
 }
 

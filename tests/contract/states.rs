@@ -89,8 +89,8 @@ async fn second_attempt(subject: &mut Subject, readiness: Readiness) -> Call {
 /// A bulkhead of one place, which the first of the two calls has; the second one queues.
 fn one_in_flight_and_one_queued() -> (Subject, Semaphore, Call, Call) {
     let layer = BulkheadLayer::new(1).expect("valid").max_wait(Duration::from_secs(60));
-    let places = layer.semaphore();
-    let at_rest = layer.semaphore();
+    let places = layer.semaphore().clone();
+    let at_rest = layer.semaphore().clone();
     let mut subject = Subject::new(layer, move || (at_rest.in_flight(), at_rest.queued()) == (0, 0));
     subject.upstream.set_fate(Fate::Pends);
     let mut in_flight = subject.call();
@@ -174,7 +174,7 @@ async fn a_request_that_queued_in_vain_has_given_everything_back() {
 #[tokio::test(start_paused = true)]
 async fn a_rejection_of_the_bulkhead_holds_nothing() {
     let layer = BulkheadLayer::new(1).expect("valid");
-    let places = layer.semaphore();
+    let places = layer.semaphore().clone();
     let mut subject = Subject::new(layer, move || places.in_flight() == 0);
     subject.upstream.set_fate(Fate::Pends);
     let in_flight = subject.call();
@@ -296,7 +296,7 @@ fn failing_with_a_fallback() -> (Subject, Control) {
 #[tokio::test(start_paused = true)]
 async fn a_bulkhead_gives_its_place_back_during_the_pause_of_a_retry_above_it() {
     let bulkhead = BulkheadLayer::new(1).expect("valid");
-    let places = bulkhead.semaphore();
+    let places = bulkhead.semaphore().clone();
     let stack = tower::ServiceBuilder::new().layer(retry_layer()).layer(bulkhead).into_inner();
     let mut subject = Subject::new(stack, || true);
     subject.upstream.set_fate(Fate::Fails);
@@ -313,8 +313,8 @@ async fn a_bulkhead_gives_its_place_back_during_the_pause_of_a_retry_above_it() 
 /// One request has passed, and the next passes in an hour.
 fn one_waits_for_the_rate() -> (Subject, RateLimit, Call) {
     let layer = RateLimitLayer::new(Rate::per_hour(1).burst(1).expect("valid")).max_wait(Duration::MAX);
-    let limit = layer.limit();
-    let at_rest = layer.limit();
+    let limit = layer.limit().clone();
+    let at_rest = layer.limit().clone();
     let mut subject = Subject::new(layer, move || at_rest.queued() == 0);
     subject.assert_responds();
     let waiting = subject.call();

@@ -154,13 +154,13 @@ pub(crate) fn circuit_breaker_half_open() -> Subject {
 
 pub(crate) fn bulkhead() -> Subject {
     let layer = BulkheadLayer::new(1).expect("valid");
-    let places = layer.semaphore();
+    let places = layer.semaphore().clone();
     Subject::new(layer, move || places.in_flight() == 0)
 }
 
 pub(crate) fn bulkhead_with_a_queue() -> Subject {
     let layer = BulkheadLayer::new(1).expect("valid").max_wait(LONG);
-    let places = layer.semaphore();
+    let places = layer.semaphore().clone();
     Subject::new(layer, move || places.in_flight() == 0 && places.queued() == 0)
 }
 
@@ -171,21 +171,21 @@ pub(crate) fn rate_limit() -> Subject {
 
 pub(crate) fn rate_limit_with_a_queue() -> Subject {
     let layer = RateLimitLayer::new(Rate::per_hour(1).burst(100).expect("valid")).max_wait(LONG);
-    let limit = layer.limit();
+    let limit = layer.limit().clone();
     Subject::new(layer, move || limit.queued() == 0)
 }
 
 pub(crate) fn adaptive_bulkhead() -> Subject {
     let adapt = Adapt::between(1, 8).expect("valid");
     let layer = BulkheadLayer::new(1).expect("valid").max_wait(LONG).adapt(adapt, ErrorsOnly);
-    let semaphore = layer.semaphore();
+    let semaphore = layer.semaphore().clone();
     Subject::new(layer, move || semaphore.in_flight() == 0 && semaphore.queued() == 0)
 }
 
 /// A key is known only when a request comes, so its layer is asked after that.
 pub(crate) fn per_key() -> Subject {
     let bulkhead = BulkheadLayer::new(1).expect("valid");
-    let places = bulkhead.semaphore();
+    let places = bulkhead.semaphore().clone();
     let layer = PerKeyLayer::new(8, |_: &Request| "host", move |_: &&str| bulkhead.clone()).expect("valid");
     let mut subject = Subject::new(layer, move || places.in_flight() == 0);
     // It keeps the service of the key, and that of the key which was asked for last.
@@ -199,7 +199,7 @@ pub(crate) fn per_key() -> Subject {
 
 pub(crate) fn all_five() -> Subject {
     let bulkhead = BulkheadLayer::new(1).expect("valid").max_wait(LONG);
-    let places = bulkhead.semaphore();
+    let places = bulkhead.semaphore().clone();
     let (breaker, circuit) = half_open(1);
     let stack = ServiceBuilder::new()
         .layer(FallbackLayer::function(|result| result, ErrorsOnly))

@@ -78,7 +78,7 @@ fn a_size_out_of_its_bounds_is_named() {
     let too_many = 1 << 31;
     assert_names(BulkheadLayer::new(0), "limit", zero, "from 1 to 2147483647");
     assert_names(BulkheadLayer::new(too_many), "limit", "2147483648", "from 1 to 2147483647");
-    let places = BulkheadLayer::new(4).unwrap().semaphore();
+    let places = BulkheadLayer::new(4).unwrap().semaphore().clone();
     assert_names(places.resize(0), "limit", zero, "from 1 to 2147483647");
     assert_names(places.resize(too_many), "limit", "2147483648", "from 1 to 2147483647");
     assert_eq!(places.limit(), 4, "what was refused changes nothing");

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 use tower::{Layer as _, service_fn};
-use windbreak::circuit_breaker::State;
+use windbreak::bulkhead::Semaphore;
+use windbreak::circuit_breaker::{CircuitBuilder, State};
 use windbreak::retry::RetryBudget;
 use windbreak::rules::ErrorsOnly;
 use windbreak::stack::StackBuilder;
@@ -188,6 +189,74 @@ async fn what_is_left_out_does_nothing() {
         Ok::<_, ()>(())
     });
     assert_eq!(slow.await, Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_an_attempt_timeout_the_total_timeout_bounds_an_attempt() {
+    let hang = async |stack: Stack<ErrorsOnly>| {
+        let start = Instant::now();
+        let error = stack.call(std::future::pending::<Result<(), &str>>).await.unwrap_err();
+        assert!(error.is_timeout(), "{error:?}");
+        start.elapsed().as_secs()
+    };
+    assert_eq!(hang(stack().without_attempt_timeout().build().unwrap()).await, 30);
+    assert_eq!(hang(stack().without_attempt_timeout().total_timeout(secs(5)).build().unwrap()).await, 5);
+    for circuit in [
+        |circuit: CircuitBuilder| circuit.time_window(secs(1)),
+        |circuit: CircuitBuilder| circuit.probe_timeout(secs(1)),
+    ] {
+        assert!(is_valid(|stack| stack.without_attempt_timeout().circuit(circuit)));
+    }
+}
+
+/// An attempt may take longer than a probe may by default. A circuit that takes such a probe for failed never closes.
+#[tokio::test(start_paused = true)]
+async fn a_probe_may_take_as_long_as_an_attempt() {
+    let long = |stack: StackBuilder<ErrorsOnly>| stack.without_retry().total_timeout(secs(1_000));
+    for stack in [long(stack()).attempt_timeout(secs(60)), long(stack()).without_attempt_timeout()] {
+        let stack = stack.build().unwrap();
+        let circuit = stack.circuit().unwrap();
+        circuit.force_open_for(secs(1));
+        sleep(secs(1)).await;
+        let probe = stack.call(|| async {
+            sleep(secs(40)).await;
+            Ok::<_, &str>(())
+        });
+        let (probe, ()) = tokio::join!(probe, async {
+            sleep(secs(35)).await;
+            // Whoever comes meanwhile has the time of the probe looked at, and would be the next one.
+            let meanwhile = stack.call(|| async { Err::<(), _>("down") }).await;
+            assert!(meanwhile.is_err_and(|error| error.is_circuit_open()));
+        });
+        assert_eq!((probe, circuit.state()), (Ok(()), State::Closed));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_what_is_set_twice_the_last_call_decides() {
+    let given = || Circuit::builder("given").build().unwrap();
+    let name =
+        |stack: StackBuilder<ErrorsOnly>| stack.build().unwrap().circuit().map(|circuit| circuit.name().to_owned());
+    let twice = |circuit: CircuitBuilder| circuit.probes(2);
+    assert_eq!(name(stack().with_circuit(given()).circuit(twice)).as_deref(), Some("upstream"));
+    assert_eq!(name(stack().without_circuit().circuit(twice)).as_deref(), Some("upstream"));
+    assert_eq!(name(stack().circuit(twice).with_circuit(given())).as_deref(), Some("given"));
+    assert_eq!(name(stack().circuit(twice).without_circuit()), None);
+    assert_eq!(stack().without_bulkhead().bulkhead(3).build().unwrap().semaphore().map(Semaphore::limit), Some(3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_tells_of_its_parts_as_its_stack_does() {
+    let stack = stack().build().unwrap();
+    let mut service = stack.layer(service_fn(|()| async { Err::<(), _>("down") }));
+    service.run(()).await.unwrap_err();
+    assert_eq!(service.circuit().unwrap().snapshot().tally, stack.circuit().unwrap().snapshot().tally);
+    stack.semaphore().unwrap().resize(7).unwrap();
+    assert_eq!(service.semaphore().unwrap().limit(), 7);
+    assert_eq!(service.budget().remaining(), stack.budget().remaining());
+    assert!(std::ptr::eq(service.get_mut(), service.get_ref()));
+    let bare = self::stack().without_circuit().without_bulkhead().build().unwrap().layer(service.into_inner());
+    assert!(bare.circuit().is_none() && bare.semaphore().is_none());
 }
 
 #[tokio::test(start_paused = true)]

@@ -250,7 +250,7 @@ async fn after_a_million_calls_nothing_is_lost() {
         .expect("the numbers agree");
     let bulkhead =
         BulkheadLayer::new(PLACES).expect("a limit").max_wait(Duration::from_millis(5)).max_queue(PLACES / 2);
-    let places = bulkhead.semaphore();
+    let places = bulkhead.semaphore().clone();
     let upstream = Upstream::default();
     let service = ServiceBuilder::new()
         .layer(TimeoutLayer::new(Duration::from_secs(3600)))

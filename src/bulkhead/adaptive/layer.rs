@@ -29,7 +29,7 @@ impl BulkheadLayer {
     /// until the limit adapts next.
     #[must_use]
     pub fn adapt<R>(self, adapt: Adapt, rules: R) -> AdaptiveBulkheadLayer<R> {
-        let semaphore = self.semaphore();
+        let semaphore = self.semaphore().clone();
         AdaptiveBulkheadLayer::new(self, semaphore, adapt, rules)
     }
 }
@@ -38,7 +38,7 @@ impl QueueingBulkheadLayer {
     /// Lets the limit follow the upstream, as [`BulkheadLayer::adapt`] does. Time in the queue is not round-trip time.
     #[must_use]
     pub fn adapt<R>(self, adapt: Adapt, rules: R) -> AdaptiveBulkheadLayer<R, Self> {
-        let semaphore = self.semaphore();
+        let semaphore = self.semaphore().clone();
         AdaptiveBulkheadLayer::new(self, semaphore, adapt, rules)
     }
 }
@@ -51,8 +51,8 @@ impl<R, L> AdaptiveBulkheadLayer<R, L> {
 
     /// Its permits.
     #[must_use]
-    pub fn semaphore(&self) -> Semaphore {
-        self.semaphore.clone()
+    pub const fn semaphore(&self) -> &Semaphore {
+        &self.semaphore
     }
 
     /// The limit as the responses set it: that of the semaphore, unless it is only observed.

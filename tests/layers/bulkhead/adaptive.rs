@@ -187,7 +187,7 @@ async fn observe_only_computes_the_limit_and_leaves_the_permits_alone() {
 async fn a_limit_outside_the_bounds_moves_into_them_at_once() {
     for (limit, moved) in [(2, 5), (7, 7), (100, 10)] {
         let layer = BulkheadLayer::new(limit).unwrap();
-        let semaphore = layer.semaphore();
+        let semaphore = layer.semaphore().clone();
         let adaptive = layer.adapt(Adapt::between(5, 10).unwrap(), rules());
         assert_eq!((semaphore.limit(), adaptive.adapted_limit()), (moved, moved));
     }
