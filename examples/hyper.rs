@@ -30,10 +30,10 @@ async fn main() -> Result<(), BoxError> {
         .total_timeout(Duration::from_secs(3))
         .attempt_timeout(Duration::from_secs(1))
         .connect_timeout(Duration::from_millis(500))
-        .circuit(|circuit| circuit.time_window(Duration::from_secs(30)))
         .bulkhead(16)
         .build()?;
     let prices = ServiceBuilder::new()
+        // Around reads only: it would also step in for a failed order.
         .layer(FallbackLayer::function(|_| Ok(yesterdays_prices()), Http))
         .map_response(|response: Response<_>| response.map(BodyExt::boxed)) // one type for both responses
         .layer(stack)

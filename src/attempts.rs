@@ -95,8 +95,8 @@ impl Attempts {
         self.stopped_by = Some(rejection);
     }
 
-    /// How many attempts were sent, counting the first. What our own layers rejected was not sent. A hedge counts, and of
-    /// the attempts beside it that lost, each counts once.
+    /// How many attempts were sent, counting the first. What our own layers rejected was not sent. A hedge counts; an
+    /// attempt that lost against another counts once.
     #[must_use]
     pub const fn count(&self) -> u32 {
         self.count

@@ -9,7 +9,7 @@ use crate::config::{InvalidConfig, check_positive};
 
 /// A growing wait, bounded, and spread at random so that many callers do not come back at the same moment.
 ///
-/// Waits start at `min` and grow by `factor` (default 2.0) up to `max` (default: no bound). The default
+/// Waits start with the first and grow by `factor` (default 2.0) up to `max` (default: no bound). The default
 /// [`Jitter`] is [`Equal`](Jitter::Equal). A plain `Duration` converts into a wait that neither grows nor varies.
 ///
 /// ```
@@ -54,13 +54,13 @@ pub enum Jitter {
 }
 
 impl Backoff {
-    /// Waits that start at `min` and double each time.
+    /// Waits that start at `first` and double each time, before jitter: by default each is drawn from its upper half.
     #[must_use]
-    pub const fn exponential(min: Duration) -> Self {
-        Self { min, max: Duration::MAX, factor: 2.0, jitter: Jitter::Equal }
+    pub const fn exponential(first: Duration) -> Self {
+        Self { min: first, max: Duration::MAX, factor: 2.0, jitter: Jitter::Equal }
     }
 
-    /// The same wait each time. Varied by [`Jitter::Equal`] unless that is changed.
+    /// The same wait each time, which a factor does not change. Varied by [`Jitter::Equal`] unless that is changed.
     #[must_use]
     pub const fn constant(wait: Duration) -> Self {
         Self { min: wait, max: wait, factor: 1.0, jitter: Jitter::Equal }

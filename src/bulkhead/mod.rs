@@ -55,7 +55,7 @@
 //! # async fn main() -> Result<(), windbreak::InvalidConfig> {
 //! let layer =
 //!     BulkheadLayer::new(1)?.queue().max_wait(Duration::from_millis(100)).max_queue(32);
-//! let semaphore = layer.semaphore();
+//! let semaphore = layer.semaphore().clone();
 //! let client = layer.layer(service_fn(|work: Duration| async move {
 //!     tokio::time::sleep(work).await;
 //!     Ok::<_, Error<std::io::Error>>(())

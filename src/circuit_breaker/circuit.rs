@@ -61,8 +61,8 @@ impl Circuit {
         &self.shared.name
     }
 
-    /// What it is doing. Time alone does not change it: that an open wait is over, that probes hang or that it has
-    /// recovered shows with the next request.
+    /// The state as of the last request. Time alone does not change it: the end of a wait, of probes or of the recovery shows
+    /// with the next request.
     #[must_use]
     pub fn state(&self) -> State {
         self.shared.word().state()

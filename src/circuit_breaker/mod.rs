@@ -69,7 +69,7 @@
 //! let rules = rules_fn(|result: Result<&u16, &Error<std::io::Error>>| match result {
 //!     Ok(404) => Verdict::Declined,
 //!     Ok(_) => Verdict::Success,
-//!     Err(_) => Verdict::UNKNOWN,
+//!     Err(error) => error.rejection().map_or(Verdict::UNKNOWN, Verdict::from),
 //! });
 //! let layer = CircuitBreakerLayer::new(search.clone(), rules);
 //!

@@ -143,7 +143,8 @@ where
     /// [`pending_while_open`](super::CircuitBreakerLayer::pending_while_open) it is pending instead.
     ///
     /// An error of the inner service is recorded as a call that failed, if the rules call it a failure. No request was
-    /// sent: [`Retry`](crate::retry::Retry) above passes such an error on, and does not try again.
+    /// sent: [`Retry`](crate::retry::Retry) above passes such an error on before a first attempt; before a
+    /// further one it counts as an attempt that failed and was not sent.
     #[inline(always)]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.unasked = false;

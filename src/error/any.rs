@@ -117,7 +117,7 @@ impl<E> Error<E> {
         self.rejection().and_then(Rejection::retry_after)
     }
 
-    /// What was tried, if a retry layer made more than one attempt, or if it went through a failover.
+    /// What was tried, if a retry layer or a hedge made more than one attempt, or if it went through a failover.
     #[must_use]
     pub fn attempts(&self) -> Option<&Attempts> {
         match self {

@@ -51,7 +51,7 @@ pub enum Rejection {
         /// costs more than the limit ever holds.
         retry_after: Option<Duration>,
     },
-    /// The throttle rejected the request, because the upstream accepts few. The request was not sent.
+    /// The throttle rejected the request, because the upstream accepts too few of its requests. The request was not sent.
     #[non_exhaustive]
     Throttled {
         /// The name of the throttle.

@@ -2,7 +2,11 @@
 //!
 //! It is the outermost layer but one. It replaces a result that would be an error for the caller by a response that is good
 //! enough: a value, the result of a function, or the response of another service. It steps in if the result was a
-//! failure, was throttled, or was a rejection by a layer below. A declined response passes through.
+//! failure, was throttled, or was ignored: a rejection by a layer below, or a mistake of the caller's own. A declined
+//! response passes through.
+//!
+//! **A value and a function step in for writes too.** Use them around reads, or the caller takes an order that failed for one
+//! that was placed.
 //!
 //! tower has no such layer: its `map_result` and `then` see a result, but not whether it is a failure, nor the request.
 //! The layer emits no events.

@@ -49,6 +49,7 @@ impl<R> HedgeLayer<R> {
     }
 
     /// How many hedges of a request there may be at most, each sent after a further delay. 0 switches hedging off.
+    /// It is a number of the [`Hedging`], and so of all clones of this layer.
     ///
     /// # Errors
     ///
@@ -58,7 +59,8 @@ impl<R> HedgeLayer<R> {
         Ok(self)
     }
 
-    /// Pays for hedges from `budget`: that of the retries below, which count the requests for it.
+    /// Pays for hedges from `budget`. Give it the budget of the retry layer below, which counts the requests for it: this layer
+    /// then counts none.
     #[must_use]
     pub fn budget(mut self, budget: RetryBudget) -> Self {
         self.config.budget = budget;

@@ -22,6 +22,8 @@
 //! | the caller's own: see [below](#errors) | ignored | | never |
 //! | any other: reset or closed before the response, the client's own timeout | failure | unknown | if idempotent |
 //! | a [timeout](crate::Rejection::Timeout) of windbreak's | failure | unknown | if idempotent |
+//! | `RetryStopped`, from a retry layer below | failure | as it says | if idempotent, or not applied |
+//! | `NotApplied`, from a verify layer below | failure | not applied | always |
 //! | any other rejection of windbreak's | ignored | | never |
 //!
 //! A request is idempotent if its method is ([RFC 9110, section 9.2.2][methods]) or if it carries an

@@ -25,8 +25,8 @@ const MAX_ATTEMPTS: u32 = 10_000;
 /// |---|---|
 /// | [`topics_at_once`](Self::topics_at_once) | 16 |
 /// | [`timeout`](Self::timeout) | 30 s |
-/// | [`backoff`](Self::backoff) | from 1 s, doubling up to 5 min, with equal jitter |
-/// | [`max_attempts`](Self::max_attempts) | 20, about an hour |
+/// | [`backoff`](Self::backoff) | from 1 s, doubling up to 5 min, with jitter down to half |
+/// | [`max_attempts`](Self::max_attempts) | 20, within half an hour to an hour |
 /// | [`max_lapses`](Self::max_lapses) | 10 |
 /// | [`parked_head`](Self::parked_head) | blocks its topic |
 /// | [`poll_every`](Self::poll_every) | 1 s |

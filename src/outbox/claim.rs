@@ -21,8 +21,8 @@ impl Claimed {
     }
 }
 
-/// The fence: which message was claimed, and the how many-th claim of it that was. Later claims of the same message have
-/// larger numbers.
+/// The fence: the message that was claimed, and how many times it has been. Later claims of the same message have larger
+/// numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Claim {

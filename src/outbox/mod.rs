@@ -34,8 +34,8 @@
 //! | a [`Rejection`](crate::Rejection) before sending, such as `CircuitOpen`; not ready in time | waits | |
 //! | a rejection that will never admit it; [`Ignored`](crate::Verdict::Ignored), which is a mistake of the program | is parked at once | |
 //!
-//! A message that **waits** is tried again after `retry_after` and a jittered pause. Until `retry_after` is over, at most a
-//! minute, the relay claims nothing else either: the upstream is down for every message. So use **one relay for each
+//! A message that **waits** is tried again after `retry_after` and a jittered pause. Until `retry_after` is over (without one, the first
+//! backoff), at most a minute, the relay claims nothing else either: the upstream is down for every message. So use **one relay for each
 //! upstream**, and give each a queue of its own; the stores have them.
 //!
 //! A parked message blocks its topic, or is [stepped over](ParkedHead). [`unpark`](Store::unpark) has it delivered again
@@ -121,8 +121,7 @@
 //! let rules = rules_fn(|result: Result<&Order, &Error<std::io::Error>>| match result {
 //!     Ok(Order::Paid) => Verdict::Success,
 //!     Ok(Order::Unknown) => Verdict::Declined,
-//!     Err(Error::Rejected(rejection)) => rejection.into(),
-//!     Err(_) => Verdict::UNKNOWN,
+//!     Err(error) => error.rejection().map_or(Verdict::UNKNOWN, Verdict::from),
 //! });
 //! let circuit = Circuit::builder("provider").build()?;
 //! let ask = service_fn(|sweep: Message| async move {

@@ -95,7 +95,7 @@ impl RateLimit {
     }
 
     /// Lets nothing pass for this time. What comes back meanwhile is kept, up to a burst. The longest pause wins: a
-    /// shorter one changes nothing. A pause too long for the clock never ends.
+    /// shorter one changes nothing. A pause of 73 years or more never ends.
     pub fn pause_for(&self, pause: Duration) {
         self.shared.locked(|queue, now| queue.pause(now.saturating_add(nanos(pause))));
     }
@@ -110,7 +110,9 @@ impl RateLimit {
         match self.shared.pass(cost) {
             Some(Ok(())) => Admission::Passed,
             Some(Err((Refusal::TooDear, _))) => Admission::Refused(None),
-            Some(Err((Refusal::Until(at), now))) if patience.is_over(now, at) => Admission::Refused(wait(now, at)),
+            Some(Err((Refusal::Until(at), now))) if patience.is_over(now, at) => {
+                Admission::Refused(Some(wait(now, at)))
+            }
             _ => self.ask(cost, patience),
         }
     }
@@ -125,7 +127,7 @@ impl RateLimit {
             Arrival::Waits(number) => {
                 Admission::Waits(Waiting::new(Arc::clone(&self.shared), number, now, patience.max_wait))
             }
-            Arrival::Refused(Refusal::Until(at)) => Admission::Refused(wait(now, at)),
+            Arrival::Refused(Refusal::Until(at)) => Admission::Refused(Some(wait(now, at))),
             Arrival::Refused(Refusal::TooDear) => Admission::Refused(None),
         }
     }

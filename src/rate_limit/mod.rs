@@ -35,7 +35,8 @@
 //! ```
 //!
 //! What has passed is not given back, however the request ends: the upstream has counted it too. A rejection by a rate
-//! limit is [`Ignored`](crate::Verdict::Ignored): it says nothing of the upstream, and is not retried.
+//! limit is [`Ignored`](crate::Verdict::Ignored): it says nothing of the upstream, and is not retried,
+//! unless [`wait_for_circuit`](crate::retry::RetryPolicyBuilder::wait_for_circuit) lets a further attempt wait.
 //!
 //! With a queue, requests that cost more than others, and a rate that changes while it runs:
 //!
@@ -52,7 +53,7 @@
 //!     .max_wait(Duration::from_secs(5))
 //!     .max_queue(100)
 //!     .cost(|batch: &Vec<u32>| batch.len().try_into().unwrap_or(u32::MAX));
-//! let limit = layer.limit();
+//! let limit = layer.limit().clone();
 //! let client = ServiceBuilder::new()
 //!     .layer(layer)
 //!     .map_err(Error::Service)

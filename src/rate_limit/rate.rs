@@ -100,7 +100,7 @@ impl RateBuilder {
         Self { unit, amount: Amount::PerPeriod { count, period } }
     }
 
-    /// Completes the rate: at most `burst` passes at once. The dearest request must fit into it.
+    /// Completes the rate: at most `burst` passes at once. A request that costs more never passes.
     ///
     /// # Errors
     ///

@@ -44,7 +44,7 @@ impl Waiting {
         let turn = match look {
             Look::Waits(at) => return Turn::NotBefore(self.shared.instant(at)),
             Look::Passed => Turn::Passed,
-            Look::Refused(Refusal::Until(at)) => Turn::Refused(wait(now, at)),
+            Look::Refused(Refusal::Until(at)) => Turn::Refused(Some(wait(now, at))),
             Look::Refused(Refusal::TooDear) => Turn::Refused(None),
         };
         self.in_queue = false;

@@ -58,14 +58,14 @@ impl RetryPolicyBuilder {
         Self { max_elapsed: Some(max_elapsed), ..self }
     }
 
-    /// The longest wait that is asked for and obeyed: by `Retry-After` of the upstream, or by a circuit or rate limit
-    /// below. Whatever asks for more ends the request at once. Default: 60 s.
+    /// The longest wait that is obeyed, whether the upstream asks for it (`Retry-After`), or a circuit or rate limit below.
+    /// Whatever asks for more ends the request at once. Default: 60 s.
     pub fn max_retry_after(self, max_retry_after: Duration) -> Self {
         Self { max_retry_after, ..self }
     }
 
-    /// Whether a *further* attempt that an open circuit or a rate limit below rejects waits as long as that says, plus the
-    /// jittered backoff, and tries again. Default: no, the request ends with what is known of the attempts that were
+    /// Whether a *further* attempt that an open circuit or a rate limit below rejects waits as long as that says, plus up
+    /// to a tenth of it and the jittered backoff, and tries again. Default: no, the request ends with what is known of the attempts that were
     /// sent.
     ///
     /// It waits at most three times one after the other, and only if the wait ends before the deadline, within
@@ -99,7 +99,7 @@ impl RetryPolicyBuilder {
     ///
     /// # Errors
     ///
-    /// If there is to be no attempt, a bound on time is zero, or the backoff contradicts itself.
+    /// If there is to be no attempt, `max_elapsed` is zero, or the backoff contradicts itself.
     pub fn build(self) -> Result<RetryPolicy, InvalidConfig> {
         if self.max_attempts == 0 {
             return Err(InvalidConfig::new("max_attempts", 0, "at least 1, the first attempt"));

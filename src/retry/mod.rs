@@ -11,8 +11,9 @@
 //! * The pause is the jittered backoff. Where the upstream sent `Retry-After`, the pause is that *plus* up to a tenth of it
 //!   *plus* the jittered backoff, so that many callers who were told the same second come back spread. With
 //!   [`Jitter::None`](crate::backoff::Jitter) it is the sum of the two.
-//! * No pause begins that would end past the [`deadline`](crate::deadline()), `max_elapsed`, or the time for which a
-//!   circuit below has just opened.
+//! * No pause begins that would not end before the [`deadline`](crate::deadline()), or would end past `max_elapsed`. Nor one
+//!   that would end while a circuit below, which has just opened, still rejects: with `wait_for_circuit` the pause lasts
+//!   until then, and without it the request ends.
 //! * Retries are paid from a [`RetryBudget`], on by default, so that an upstream that is down is not sent many times its
 //!   load. The first retry after a failure that cost the upstream nothing ([`Failure::free`](crate::Failure)) is not.
 //! * Permanent failures, what was [`Declined`](crate::Verdict::Declined), and mistakes of the caller are never repeated.

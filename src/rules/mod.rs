@@ -34,8 +34,7 @@
 //! let rules = rules_fn(|result: Result<&u16, &Error<()>>| match result {
 //!     Ok(404) => Verdict::Declined,
 //!     Ok(_) => Verdict::Success,
-//!     Err(Error::Rejected(rejection)) => rejection.into(),
-//!     Err(_) => Verdict::UNKNOWN,
+//!     Err(error) => error.rejection().map_or(Verdict::UNKNOWN, Verdict::from),
 //! });
 //! let erased: Arc<dyn Rules<String, u16, Error<()>> + Send + Sync> = Arc::new(rules);
 //! # let layer = windbreak::CircuitBreakerLayer::new(windbreak::Circuit::builder("any").build().unwrap(), erased);

@@ -31,8 +31,7 @@ pub struct RulesFn<T, E, F> {
 /// let rules = rules_fn(|result: Result<&Reply, &Error<std::io::Error>>| match result {
 ///     Ok(reply) if reply.busy => Verdict::Failure(Failure::new(Effect::NotApplied)),
 ///     Ok(_) => Verdict::Success,
-///     Err(Error::Rejected(rejection)) => rejection.into(),
-///     Err(_) => Verdict::UNKNOWN,
+///     Err(error) => error.rejection().map_or(Verdict::UNKNOWN, Verdict::from),
 /// })
 /// .idempotent(|request: &&str| request.starts_with("get"));
 ///

@@ -12,11 +12,11 @@
 //!
 //! | what | default | setter |
 //! |---|---|---|
-//! | total timeout | 30 s, or three attempts where an attempt may take longer | [`total_timeout`](StackBuilder::total_timeout) |
+//! | total timeout | 30 s, or three times the attempt timeout if that is longer | [`total_timeout`](StackBuilder::total_timeout) |
 //! | retry | 3 attempts, as [`RetryPolicy`](crate::RetryPolicy) has it; a further attempt waits for a circuit that opens in the meantime; the budget is 20 % of the requests over 10 s, plus 100 | [`retry`](StackBuilder::retry) |
-//! | circuit | opens when at least the last 20 attempts, and all of the last 2.5 s, have failed; stays open 1 s, growing by an eighth each time up to 30 s, with jitter down to half; 1 probe | [`circuit`](StackBuilder::circuit) |
-//! | bulkhead | 4,096 in flight; more wait in a queue, as long as the total timeout allows | [`bulkhead`](StackBuilder::bulkhead) |
-//! | attempt timeout | 10 s, or the total timeout where that is shorter | [`attempt_timeout`](StackBuilder::attempt_timeout) |
+//! | circuit | opens when at least the last 20 attempts, and all of the last 2.5 s, have failed; stays open 1 s, growing by an eighth each time up to 30 s, with jitter down to half; 1 probe, which may take 30 s, or as long as an attempt. With a `time_window` set `failure_ratio` too: at 1.0 all calls in the window must have failed | [`circuit`](StackBuilder::circuit) |
+//! | bulkhead | 4,096 in flight until the heads of their responses; more wait in a queue, as long as the total timeout allows | [`bulkhead`](StackBuilder::bulkhead) |
+//! | attempt timeout | 10 s, or the total timeout where that is shorter: set it then, or one hung attempt uses up all the time | [`attempt_timeout`](StackBuilder::attempt_timeout) |
 //!
 //! An upstream that still serves some requests well is overloaded, not down: these numbers let its responses through, and
 //! the retry budget bounds what the others cost. They were chosen by a simulation of some 160 partial failures and outages,
@@ -36,7 +36,8 @@
 //!   the circuit;
 //! - a bulkhead whose limit [adapts](crate::bulkhead#a-limit-that-adapts): better where an upstream sheds load (at twice
 //!   its capacity 87 % get a good response, and 50 % without), and worse where a limit that starts at 20 is too low for
-//!   what is slow but fine (19 % of 100 requests a second that take 2.2 s each). Use it where you know where to start.
+//!   what is slow but fine (19 % of 100 requests a second that take 2.2 s each). Use it where you know where to start, with
+//!   `ServiceBuilder`: a `Stack` does not take it.
 //!
 //! Mistakes that no compiler finds: a breaker without a timeout inside does not see an upstream that hangs; a breaker
 //! outside the retries sees requests, not attempts; a timeout only outside the retries leaves no time for a second attempt.

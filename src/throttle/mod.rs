@@ -1,8 +1,8 @@
 //! Rejects a growing share of the requests while the upstream turns more of them away than it accepts.
 //!
 //! The gradual sibling of the [circuit breaker](crate::circuit_breaker), for an upstream that is overloaded rather than
-//! down: it has no open and no half-open state. It recovers gradually too: within two windows, after an upstream that
-//! accepted nothing at all. Over a time window it counts the requests and those that the upstream accepted, and rejects
+//! down: it has no open and no half-open state. It recovers gradually too: after an upstream that accepted
+//! nothing at all, within two windows. Over a time window it counts the requests and those that the upstream accepted, and rejects
 //! a request with the probability
 //!
 //! ```text

@@ -11,7 +11,7 @@
 //! | at its end, or at trailers | stops | records a success | gives the permit back |
 //! | with an error | stops | records a failure | gives the permit back |
 //! | the caller drops it | stops | records a success | gives the permit back |
-//! | the timeout elapses first | ends it with an `io::Error` of kind `TimedOut` that holds the [`Rejection`](crate::Rejection) | | |
+//! | the timeout elapses first | ends it with an `io::Error` of kind `TimedOut` that holds the [`Rejection`](crate::Rejection) | records a failure if the timeout is below it, and a success if above | gives the permit back |
 //!
 //! Time in which the caller does not read is not time of the upstream: it does not make a call slow. A response that can
 //! have no body (to a `HEAD`; 204, 304; `Content-Length: 0`) is settled with its head.
@@ -29,7 +29,7 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
 //! let bulkhead = BulkheadLayer::new(64)?;
-//! let semaphore = bulkhead.semaphore();
+//! let semaphore = bulkhead.semaphore().clone();
 //! let client = ServiceBuilder::new()
 //!     .layer(bulkhead.until_body_end())
 //!     .map_err(Error::Service)

@@ -20,6 +20,9 @@ use crate::deadline::{deadline_in, end_of, within};
 use crate::error::{Rejectable, Rejection};
 use crate::rules::{Classify, Replay, Verdict};
 
+/// What the upstream asks for is obeyed up to this, as everywhere.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
 /// Between two questions. The first one is short because most work takes less; half of it is certain, so that no two
 /// questions come at once.
 fn backoff() -> Backoff {
@@ -57,7 +60,7 @@ where
     let mut response = None;
 
     let mut pause = match verdict {
-        Verdict::InProgress { retry_after: Some(wait) } => wait.max(config.after),
+        Verdict::InProgress { retry_after: Some(wait) } => wait.min(LONGEST_WAIT).max(config.after),
         _ => config.after,
     };
     let mut next = plan.ask(pause, time_left(deadline));
@@ -90,7 +93,10 @@ where
                     Ok(Ok(Verified::InProgress { retry_after })) => {
                         let (waits, rng) =
                             waits.get_or_insert_with(|| (Waits::default(), rand::make_rng::<SmallRng>()));
-                        pause = retry_after.unwrap_or_default().saturating_add(waits.next(&backoff(), rng));
+                        pause = retry_after
+                            .unwrap_or_default()
+                            .min(LONGEST_WAIT)
+                            .saturating_add(waits.next(&backoff(), rng));
                         open.reason = Reason::InProgress;
                         Heard::InProgress
                     }

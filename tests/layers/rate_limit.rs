@@ -312,7 +312,8 @@ async fn a_pause_beyond_the_clock_never_ends() {
     let layer = RateLimitLayer::new(rate(millis(100), 3)).max_wait(Duration::MAX);
     let (limit, client) = (layer.limit(), client(&layer, &Log::default()));
     limit.pause_for(Duration::MAX);
-    assert_eq!(limit.try_acquire(1).unwrap_err().retry_after(), None);
+    // `None` would say that the request is too dear.
+    assert!(limit.try_acquire(1).unwrap_err().retry_after() > Some(secs(72 * 365 * 24 * 60 * 60)));
     let mut queued = call(&client);
     assert_pending!(queued.poll());
     advance(secs(365 * 24 * 60 * 60)).await;

@@ -100,6 +100,15 @@ async fn in_progress_is_asked_again_after_a_pause() {
     assert!((millis(3200)..=millis(3401)).contains(&second), "what the upstream said, and the backoff: {second:?}");
 }
 
+/// Whoever waits for a day for an upstream that says so, and has no deadline, waits for nothing that will come.
+#[tokio::test(start_paused = true)]
+async fn what_an_upstream_in_progress_asks_for_is_waited_for_up_to_a_minute() {
+    let (asked, day) = (Log::default(), Some(secs(86_400)));
+    let said = [Ok(Verified::in_progress(day)), Ok(Verified::Applied("receipt"))];
+    assert_eq!(outcome(hearing(said, &asked)).await, Ok("receipt"));
+    assert!((millis(60_100)..=millis(60_201)).contains(&asked.pauses()[0]), "{:?}", asked.pauses());
+}
+
 #[tokio::test(start_paused = true)]
 async fn in_progress_to_the_end_is_unsettled() {
     let parked = Parked::default();

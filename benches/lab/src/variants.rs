@@ -29,6 +29,8 @@ pub(crate) enum Variant {
     OpensAtHalf,
     /// A throttle in place of the circuit.
     Throttle,
+    /// The numbers of the README's first example.
+    Readme,
     /// A bulkhead whose limit adapts, from 20, between 1 and 4,096.
     Adaptive,
 }
@@ -46,6 +48,7 @@ impl Variant {
             Self::NoRetry => "no retry",
             Self::OpensAtHalf => "opens at half",
             Self::Throttle => "throttle",
+            Self::Readme => "readme",
             Self::Adaptive => "adaptive",
         }
     }
@@ -63,6 +66,15 @@ impl Variant {
             Self::OpensAtHalf => {
                 let circuit = usual().circuit(|circuit| circuit.failure_ratio(0.5).minimum_span(Duration::ZERO));
                 boxed(circuit.build()?.layer(upstream))
+            }
+            Self::Readme => {
+                let stack = usual()
+                    .total_timeout(Duration::from_secs(10))
+                    .attempt_timeout(Duration::from_secs(3))
+                    .retry(|retry| retry.max_attempts(3))
+                    .circuit(|circuit| circuit.failure_ratio(0.9))
+                    .bulkhead(512);
+                boxed(stack.build()?.layer(upstream))
             }
             Self::Throttle => {
                 let throttle = Throttle::builder("lab").seed(seed).build()?;

@@ -20,7 +20,7 @@ impl ProgressTimeoutLayer {
 
     /// How long the next frame of the response's body may take, from when it is asked for. When it takes longer, the body
     /// is dropped, and its reader gets an `io::Error` of kind `TimedOut` that holds the
-    /// [`Rejection`](crate::Rejection). `Duration::ZERO` lets only frames through that are there.
+    /// [`Rejection`](crate::Rejection). With zero, only frames that are ready at once pass.
     #[must_use]
     pub const fn read(self, limit: Duration) -> Self {
         Self { limits: Limits { read: Some(limit), ..self.limits } }
