@@ -20,7 +20,7 @@ pub enum Keep {
     /// It is as good as new: a new one would treat the next request the same way.
     No,
     /// Until no request has used it for [`max_idle`](super::PerKeyLayer::max_idle): a closed circuit with failures in
-    /// its window, an open one whose wait is over, a retry budget that was drawn on.
+    /// its window, an open one whose wait is over, one that recovers, a retry budget that was drawn on.
     UntilIdle,
     /// However long it is idle: a circuit that rejects or that an operator has switched, a bulkhead with requests in
     /// flight or in its queue, or one that was resized.
@@ -87,7 +87,8 @@ impl Evict for Circuit {
         let snapshot = self.snapshot();
         match snapshot.state {
             State::Closed if snapshot.tally.failures == 0 && snapshot.tally.slow == 0 => Keep::No,
-            State::Closed => Keep::UntilIdle,
+            // Time alone does not close one that recovers, so it must not be kept until then.
+            State::Closed | State::Recovering => Keep::UntilIdle,
             State::Open | State::HalfOpen if !self.rejects() => Keep::UntilIdle,
             _ => Keep::Yes,
         }
