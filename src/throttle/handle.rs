@@ -1,8 +1,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use rand::RngExt as _;
 use rand::rngs::SmallRng;
+use rand::{RngExt as _, SeedableRng as _};
 use tokio::time::Instant;
 
 use super::core::{Core, Ending};
@@ -34,6 +34,14 @@ impl Throttle {
     pub(super) fn new(name: Arc<str>, core: Core, rng: SmallRng) -> Self {
         let state = Mutex::new(State { core, rng });
         Self { shared: Arc::new(Shared { name, reject_ratio: AtomicU64::new(0.0_f64.to_bits()), state }) }
+    }
+
+    /// Another throttle by the same numbers that has counted nothing, with a name of its own. Its seed is drawn from this
+    /// one's.
+    #[must_use]
+    pub fn sibling(&self, name: impl Into<Arc<str>>) -> Self {
+        let (core, rng) = self.locked(|state| (state.core.blank(), state.rng.fork()));
+        Self::new(name.into(), core, rng)
     }
 
     /// The name it was built with.
