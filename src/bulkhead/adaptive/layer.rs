@@ -43,6 +43,24 @@ impl QueueingBulkheadLayer {
     }
 }
 
+impl<R: Clone> AdaptiveBulkheadLayer<R> {
+    /// Another bulkhead by the same rules that has learned nothing, with permits of its own. It starts with the limit in
+    /// force here.
+    #[must_use]
+    pub fn sibling(&self) -> Self {
+        self.bulkhead.sibling().adapt(self.shared.adapt(), self.shared.rules().clone())
+    }
+}
+
+impl<R: Clone> AdaptiveBulkheadLayer<R, QueueingBulkheadLayer> {
+    /// Another bulkhead by the same rules that has learned nothing, with permits and a queue of its own. It starts with the
+    /// limit in force here.
+    #[must_use]
+    pub fn sibling(&self) -> Self {
+        self.bulkhead.sibling().adapt(self.shared.adapt(), self.shared.rules().clone())
+    }
+}
+
 impl<R, L> AdaptiveBulkheadLayer<R, L> {
     fn new(bulkhead: L, semaphore: Semaphore, adapt: Adapt, rules: R) -> Self {
         let shared = Arc::new(Shared::new(adapt, rules, semaphore.clone()));

@@ -12,7 +12,7 @@ use crate::sync::{AtomicU64, Mutex, Ordering, PoisonError};
 pub(super) struct Shared<R> {
     rules: R,
     semaphore: Semaphore,
-    observe_only: bool,
+    adapt: Adapt,
     /// The limit of `adapting`, to be read without its lock.
     limit: AtomicU64,
     adapting: Mutex<Adapting>,
@@ -22,8 +22,7 @@ impl<R> Shared<R> {
     pub(super) fn new(adapt: Adapt, rules: R, semaphore: Semaphore) -> Self {
         let adapting = Adapting::new(adapt, semaphore.limit(), Instant::now());
         let limit = AtomicU64::new(adapting.limit() as u64);
-        let observe_only = adapt.observe_only;
-        let shared = Self { rules, semaphore, observe_only, limit, adapting: Mutex::new(adapting) };
+        let shared = Self { rules, semaphore, adapt, limit, adapting: Mutex::new(adapting) };
         shared.act();
         shared
     }
@@ -31,6 +30,14 @@ impl<R> Shared<R> {
     #[allow(clippy::cast_possible_truncation, reason = "it came from a usize")]
     pub(super) fn limit(&self) -> usize {
         self.limit.load(Ordering::Relaxed) as usize
+    }
+
+    pub(super) const fn adapt(&self) -> Adapt {
+        self.adapt
+    }
+
+    pub(super) const fn rules(&self) -> &R {
+        &self.rules
     }
 
     pub(super) fn in_flight(&self) -> usize {
@@ -58,7 +65,7 @@ impl<R> Shared<R> {
     /// Makes the limit that of the semaphore. It is read once more afterwards: of two who act at once, the one that comes
     /// last may have read the older one.
     fn act(&self) {
-        if self.observe_only {
+        if self.adapt.observe_only {
             return;
         }
         let mut limit = self.limit();
@@ -75,7 +82,7 @@ impl<R> Shared<R> {
     #[cold]
     fn tell(&self, change: Change) {
         let Change { from, to, reason } = change;
-        tracing::debug!(from, to, ?reason, observe_only = self.observe_only, "the limit of a bulkhead changed");
+        tracing::debug!(from, to, ?reason, observe_only = self.adapt.observe_only, "the limit of a bulkhead changed");
     }
 }
 
