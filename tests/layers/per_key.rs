@@ -1,5 +1,7 @@
 //! A layer for each key.
 
+mod evict;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;

@@ -13,6 +13,8 @@ pub(super) struct Shared<R> {
     rules: R,
     semaphore: Semaphore,
     adapt: Adapt,
+    /// The first limit.
+    built_with: usize,
     /// The limit of `adapting`, to be read without its lock.
     limit: AtomicU64,
     adapting: Mutex<Adapting>,
@@ -21,8 +23,9 @@ pub(super) struct Shared<R> {
 impl<R> Shared<R> {
     pub(super) fn new(adapt: Adapt, rules: R, semaphore: Semaphore) -> Self {
         let adapting = Adapting::new(adapt, semaphore.limit(), Instant::now());
-        let limit = AtomicU64::new(adapting.limit() as u64);
-        let shared = Self { rules, semaphore, adapt, limit, adapting: Mutex::new(adapting) };
+        let built_with = adapting.limit();
+        let limit = AtomicU64::new(built_with as u64);
+        let shared = Self { rules, semaphore, adapt, built_with, limit, adapting: Mutex::new(adapting) };
         shared.act();
         shared
     }
@@ -30,6 +33,11 @@ impl<R> Shared<R> {
     #[allow(clippy::cast_possible_truncation, reason = "it came from a usize")]
     pub(super) fn limit(&self) -> usize {
         self.limit.load(Ordering::Relaxed) as usize
+    }
+
+    /// Whether it is another limit than the first one.
+    pub(super) fn has_learned(&self) -> bool {
+        self.limit() != self.built_with
     }
 
     pub(super) const fn adapt(&self) -> Adapt {
@@ -70,7 +78,7 @@ impl<R> Shared<R> {
         }
         let mut limit = self.limit();
         loop {
-            self.semaphore.resize(limit).expect("within bounds that were checked");
+            self.semaphore.adapt_to(limit).expect("within bounds that were checked");
             let latest = self.limit();
             if latest == limit {
                 return;
@@ -106,7 +114,8 @@ mod tests {
                 shared.limit.store(limits[round % 2], Ordering::Relaxed);
                 shared.act();
                 barrier.wait();
-                stale += u32::from(shared.semaphore.limit() != shared.limit());
+                let is_stale = shared.semaphore.limit() != shared.limit() || !shared.semaphore.is_at_rest();
+                stale += u32::from(is_stale);
                 barrier.wait();
             }
             stale
