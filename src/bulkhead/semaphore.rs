@@ -26,8 +26,8 @@ pub struct Semaphore {
 
 struct Shared {
     word: AtomicU64,
-    /// The first limit.
-    built_with: usize,
+    /// The limit as nobody set it by hand: the first one, or the one that adapted last.
+    own_limit: AtomicU64,
     queue: Mutex<Queue>,
 }
 
@@ -66,7 +66,8 @@ impl Semaphore {
 
     fn with(limit: usize) -> Self {
         let word = AtomicU64::new(Word::new(limit).0);
-        Self { shared: Arc::new(Shared { word, built_with: limit, queue: Mutex::default() }) }
+        let own_limit = AtomicU64::new(limit as u64);
+        Self { shared: Arc::new(Shared { word, own_limit, queue: Mutex::default() }) }
     }
 
     pub(super) fn sibling(&self) -> Self {
@@ -106,10 +107,16 @@ impl Semaphore {
         Ok(())
     }
 
-    /// Whether nobody holds a permit or waits for one, and the limit is that which it was built with.
-    pub(crate) fn is_as_new(&self) -> bool {
+    /// Changes the limit, not by hand.
+    pub(super) fn adapt_to(&self, limit: usize) -> Result<(), InvalidConfig> {
+        self.shared.own_limit.store(limit as u64, Ordering::Relaxed);
+        self.resize(limit)
+    }
+
+    /// Whether nobody holds a permit or waits for one, and nobody has resized it by hand.
+    pub(crate) fn is_at_rest(&self) -> bool {
         let word = self.shared.load();
-        word == Word::new(self.shared.built_with)
+        !word.is_queued() && word.taken() == 0 && word.limit() == self.shared.own_limit.load(Ordering::Relaxed)
     }
 
     /// Whether a request that came now would find a permit.

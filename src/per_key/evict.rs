@@ -5,25 +5,40 @@
 
 use tower_layer::Layer;
 
-use crate::bulkhead::{Bulkhead, QueueingBulkhead, Semaphore};
+use crate::bulkhead::{Adaptive, Bulkhead, QueueingBulkhead, Semaphore};
 use crate::circuit_breaker::{Circuit, CircuitBreaker, State};
+use crate::dead_letter::DeadLetters;
 use crate::error::ServiceError;
 use crate::fallback::Fallback;
 use crate::faults::Faulty;
 use crate::hedge::Hedge;
+use crate::rate_limit::{RateLimit, RateLimited};
 use crate::retry::Retry;
+use crate::throttle::{Throttle, Throttled};
 use crate::timeout::Timeout;
+use crate::verify::Verify;
 
 /// How long a layer must be kept for what it remembers. The greater value wins.
+///
+/// | | [`No`](Self::No) | [`UntilIdle`](Self::UntilIdle) | [`Yes`](Self::Yes) |
+/// |---|---|---|---|
+/// | circuit breaker | closed, and no call of its window failed or was slow | closed, and some did; open, and its wait is over; half-open, with room for a probe; recovering | it rejects; an operator has switched it |
+/// | bulkhead | its permits are all free | | requests are in flight or queue; it was [resized](crate::bulkhead::Semaphore::resize) |
+/// | bulkhead that adapts | the same, and the limit is its first | it has another limit | as any bulkhead |
+/// | rate limit | its whole burst may pass | | less may pass; it is paused; requests queue; its rate was [set](crate::rate_limit::RateLimit::set) |
+/// | throttle | the upstream accepted all of its window | it did not, and nothing is rejected | it rejects some |
+/// | retry | its budget remembers no retry | its budget was drawn on | |
+/// | timeout, hedge, fallback, verify, dead letter, faults; for HTTP, idempotency key and progress timeout | always | | |
+///
+/// A rate limit is not forgotten for being idle, because a new one would let a whole burst pass again. So a limit that
+/// takes a day to refill needs room for all keys of a day: in `max_keys`, not in `max_idle`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Keep {
     /// It is as good as new: a new one would treat the next request the same way.
     No,
-    /// Until no request has used it for [`max_idle`](super::PerKeyLayer::max_idle): a closed circuit with failures in
-    /// its window, an open one whose wait is over, a retry budget that was drawn on.
+    /// Until no request has used it for [`max_idle`](super::PerKeyLayer::max_idle): it remembers what is past.
     UntilIdle,
-    /// However long it is idle: a circuit that rejects or that an operator has switched, a bulkhead with requests in
-    /// flight or in its queue, or one that was resized.
+    /// However long it is idle: it rejects, it is in use or in debt, or an operator has changed it.
     Yes,
 }
 
@@ -87,7 +102,8 @@ impl Evict for Circuit {
         let snapshot = self.snapshot();
         match snapshot.state {
             State::Closed if snapshot.tally.failures == 0 && snapshot.tally.slow == 0 => Keep::No,
-            State::Closed => Keep::UntilIdle,
+            // Time alone does not close one that recovers, so it must not be kept until then.
+            State::Closed | State::Recovering => Keep::UntilIdle,
             State::Open | State::HalfOpen if !self.rejects() => Keep::UntilIdle,
             _ => Keep::Yes,
         }
@@ -102,7 +118,7 @@ impl<S: Evict, R> Evict for CircuitBreaker<S, R> {
 
 impl Evict for Semaphore {
     fn keep(&self) -> Keep {
-        if self.is_as_new() { Keep::No } else { Keep::Yes }
+        if self.is_at_rest() { Keep::No } else { Keep::Yes }
     }
 }
 
@@ -115,6 +131,45 @@ impl<S: Evict> Evict for QueueingBulkhead<S> {
 impl<S: Evict> Evict for Bulkhead<S> {
     fn keep(&self) -> Keep {
         self.semaphore().keep().max(self.get_ref().keep())
+    }
+}
+
+/// The bulkhead above it speaks for the permits.
+impl<S: Evict, R> Evict for Adaptive<S, R> {
+    fn keep(&self) -> Keep {
+        let own = if self.has_learned() { Keep::UntilIdle } else { Keep::No };
+        own.max(self.get_ref().keep())
+    }
+}
+
+/// A debt is kept however long the key is idle: a new limit would let a whole burst pass again.
+impl Evict for RateLimit {
+    fn keep(&self) -> Keep {
+        if self.is_as_new() { Keep::No } else { Keep::Yes }
+    }
+}
+
+impl<S: Evict, C, O> Evict for RateLimited<S, C, O> {
+    fn keep(&self) -> Keep {
+        self.limit().keep().max(self.get_ref().keep())
+    }
+}
+
+impl Evict for Throttle {
+    fn keep(&self) -> Keep {
+        if self.reject_ratio() > 0.0 {
+            Keep::Yes
+        } else if self.tally().failures > 0 {
+            Keep::UntilIdle
+        } else {
+            Keep::No
+        }
+    }
+}
+
+impl<S: Evict, R> Evict for Throttled<S, R> {
+    fn keep(&self) -> Keep {
+        self.throttle().keep().max(self.get_ref().keep())
     }
 }
 
@@ -134,6 +189,20 @@ impl<S: Evict, R> Evict for Hedge<S, R> {
 
 /// Which faults there are lies with their handle.
 impl<S: Evict, R, E> Evict for Faulty<S, R, E> {
+    fn keep(&self) -> Keep {
+        self.get_ref().keep()
+    }
+}
+
+/// What it knows of a request, it knows until the response.
+impl<S: Evict, R, Request, T> Evict for Verify<S, R, Request, T> {
+    fn keep(&self) -> Keep {
+        self.get_ref().keep()
+    }
+}
+
+/// What it counted lies with its counts.
+impl<S: Evict, R, K> Evict for DeadLetters<S, R, K> {
     fn keep(&self) -> Keep {
         self.get_ref().keep()
     }

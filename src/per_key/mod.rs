@@ -1,10 +1,11 @@
 //! A layer for each key: many hosts behind one client.
 //!
 //! One circuit for all hosts would let one dead host cut off the others. [`PerKeyLayer`] makes a layer for each key of
-//! a request, when the key is first seen: a circuit breaker, a bulkhead, retries with a budget of their own, or a
-//! stack of these. It keeps a bounded number of keys, and evicts none whose layer protects something: a circuit that is
-//! open or switched by hand, a bulkhead with requests in flight. Where there is no room, new keys share one layer. See
-//! [`PerKeyLayer`] for the rules, and [`Evict`] for layers of your own.
+//! a request, when the key is first seen: a circuit breaker, a rate limit, a bulkhead, retries with a budget of their own,
+//! or a stack of these. It keeps a bounded number of keys, and evicts none whose layer protects something: a circuit that
+//! is open or switched by hand, a bulkhead with requests in flight, a rate limit whose burst is not back in full. Where
+//! there is no room, new keys share one layer. See [`PerKeyLayer`] for the rules, [`Keep`] for those of each layer, and
+//! [`Evict`] for layers of your own.
 //!
 //! [`Circuit::sibling`](crate::Circuit::sibling) and its likes make another one by the same rules:
 //!

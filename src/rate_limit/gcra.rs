@@ -38,6 +38,10 @@ impl Gcra {
         Self { interval, refill: interval * u64::from(rate.burst()) }
     }
 
+    pub(super) const fn burst(self) -> u64 {
+        self.refill / self.interval
+    }
+
     #[inline]
     pub(super) const fn fits(self, cost: u32) -> bool {
         self.price(cost as u64) <= self.refill

@@ -72,6 +72,13 @@ impl RateLimit {
         self.shared.lock().waiting()
     }
 
+    /// Whether the whole burst may pass at this moment, at the rate which it was built with.
+    pub(crate) fn is_as_new(&self) -> bool {
+        let built_with = self.shared.built_with;
+        self.shared
+            .locked(|queue, now| queue.gcra == built_with && u64::from(queue.available(now)) == built_with.burst())
+    }
+
     /// Lets `cost` pass, or refuses it at once. It never waits. A cost of zero always passes.
     ///
     /// # Errors
@@ -138,7 +145,7 @@ impl fmt::Debug for RateLimit {
         let gcra = self.shared.lock().gcra;
         f.debug_struct("RateLimit")
             .field("interval", &Duration::from_nanos(gcra.interval))
-            .field("burst", &(gcra.refill / gcra.interval))
+            .field("burst", &gcra.burst())
             .field("available", &self.available())
             .finish_non_exhaustive()
     }

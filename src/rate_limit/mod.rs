@@ -82,9 +82,32 @@
 //! # }
 //! ```
 //!
-//! With [`obey`](RateLimitLayer::obey) it obeys the limit that the upstream announces. For one limit for each host or
-//! tenant, use a [`PerKeyLayer`](crate::PerKeyLayer) with a [`sibling`](RateLimitLayer::sibling) for each. The layer emits
-//! no events.
+//! With [`obey`](RateLimitLayer::obey) it obeys the limit that the upstream announces. The layer emits no events.
+//!
+//! For one limit for each host or tenant, use a [`PerKeyLayer`](crate::PerKeyLayer) with a
+//! [`sibling`](RateLimitLayer::sibling) for each. It forgets no limit before the whole burst is back, however many others
+//! come:
+//!
+//! ```
+//! use tower::{ServiceBuilder, ServiceExt, service_fn};
+//! use windbreak::rate_limit::Rate;
+//! use windbreak::{Error, PerKeyLayer, RateLimitLayer};
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), windbreak::InvalidConfig> {
+//! let any_tenant = RateLimitLayer::new(Rate::per_hour(100).burst(1)?);
+//! let per_tenant = PerKeyLayer::new(1024, |tenant: &&str| *tenant, move |_| any_tenant.sibling())?;
+//! let client = ServiceBuilder::new()
+//!     .layer(per_tenant)
+//!     .map_err(Error::Service)
+//!     .service(service_fn(|_: &'static str| async { Ok::<_, std::io::Error>(()) }));
+//!
+//! assert!(client.clone().oneshot("one").await.is_ok());
+//! assert!(client.clone().oneshot("one").await.unwrap_err().is_rate_limited());
+//! assert!(client.oneshot("another").await.is_ok());
+//! # Ok(())
+//! # }
+//! ```
 
 mod cost;
 mod future;

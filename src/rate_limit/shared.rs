@@ -20,6 +20,8 @@ pub(super) struct Shared {
     interval: AtomicU64,
     refill: AtomicU64,
     pub(super) origin: Instant,
+    /// The first numbers.
+    pub(super) built_with: Gcra,
     queue: Mutex<Queue>,
 }
 
@@ -37,6 +39,7 @@ impl Shared {
             interval: AtomicU64::new(gcra.interval),
             refill: AtomicU64::new(gcra.refill),
             origin: Instant::now(),
+            built_with: gcra,
             queue: Mutex::new(Queue::new(gcra)),
         }
     }

@@ -52,6 +52,13 @@ impl Core {
     pub(super) fn clear(&mut self) {
         self.window.clear();
     }
+
+    /// Another one by the same numbers that has counted nothing.
+    pub(super) fn blank(&self) -> Self {
+        let mut window = self.window.clone();
+        window.clear();
+        Self { window, numbers: self.numbers }
+    }
 }
 
 impl Numbers {

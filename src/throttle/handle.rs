@@ -1,8 +1,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use rand::RngExt as _;
 use rand::rngs::SmallRng;
+use rand::{RngExt as _, SeedableRng as _};
 use tokio::time::Instant;
 
 use super::core::{Core, Ending};
@@ -34,6 +34,48 @@ impl Throttle {
     pub(super) fn new(name: Arc<str>, core: Core, rng: SmallRng) -> Self {
         let state = Mutex::new(State { core, rng });
         Self { shared: Arc::new(Shared { name, reject_ratio: AtomicU64::new(0.0_f64.to_bits()), state }) }
+    }
+
+    /// Another throttle by the same numbers that has counted nothing, with a name of its own. Its seed is drawn from this
+    /// one's.
+    ///
+    /// One for each host:
+    ///
+    /// ```
+    /// use tower::{ServiceBuilder, ServiceExt, service_fn};
+    /// use windbreak::rules::ErrorsOnly;
+    /// use windbreak::throttle::{Throttle, ThrottleLayer};
+    /// use windbreak::{Error, PerKeyLayer};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), windbreak::InvalidConfig> {
+    /// let any_shard = Throttle::builder("any shard").minimum_calls(1).build()?;
+    /// let per_shard = PerKeyLayer::new(
+    ///     1024,
+    ///     |shard: &u8| *shard,
+    ///     move |shard| {
+    ///         ThrottleLayer::new(any_shard.sibling(format!("shard {shard}")), ErrorsOnly)
+    ///     },
+    /// )?;
+    /// let client = ServiceBuilder::new()
+    ///     .layer(per_shard.clone())
+    ///     .map_err(Error::Service)
+    ///     .service(service_fn(|shard: u8| async move {
+    ///         if shard == 1 { Err("overloaded") } else { Ok(shard) }
+    ///     }));
+    ///
+    /// assert!(client.clone().oneshot(1).await.is_err());
+    /// assert_eq!(client.oneshot(2).await, Ok(2));
+    /// let reject_ratio =
+    ///     |shard| per_shard.get(&shard).map(|entry| entry.layer().throttle().reject_ratio());
+    /// assert_eq!((reject_ratio(1), reject_ratio(2)), (Some(0.5), Some(0.0)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn sibling(&self, name: impl Into<Arc<str>>) -> Self {
+        let (core, rng) = self.locked(|state| (state.core.blank(), state.rng.fork()));
+        Self::new(name.into(), core, rng)
     }
 
     /// The name it was built with.

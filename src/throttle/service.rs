@@ -4,12 +4,13 @@ use std::task::{Context, Poll};
 use tower_service::Service;
 
 use super::future::ResponseFuture;
+use super::handle::Throttle;
 use super::shared::Shared;
 use crate::error::Rejectable;
 use crate::macros::service_accessors;
 use crate::rules::Classify;
 
-/// A service behind a [`Throttle`](super::Throttle). Made by [`ThrottleLayer`](super::ThrottleLayer).
+/// A service behind a [`Throttle`]. Made by [`ThrottleLayer`](super::ThrottleLayer).
 ///
 /// Clones share the throttle.
 #[derive(Debug)]
@@ -21,6 +22,12 @@ pub struct Throttled<S, R> {
 impl<S, R> Throttled<S, R> {
     pub(super) const fn new(inner: S, shared: Arc<Shared<R>>) -> Self {
         Self { inner, shared }
+    }
+
+    /// The throttle.
+    #[must_use]
+    pub fn throttle(&self) -> &Throttle {
+        &self.shared.throttle
     }
 }
 

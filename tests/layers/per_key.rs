@@ -1,5 +1,7 @@
 //! A layer for each key.
 
+mod evict;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
@@ -13,7 +15,9 @@ use windbreak::circuit_breaker::State;
 use windbreak::per_key::{Evict, Keep, StatelessLayer};
 use windbreak::retry::RetryBudget;
 use windbreak::rules::ErrorsOnly;
-use windbreak::{BulkheadLayer, Circuit, CircuitBreakerLayer, Error, PerKeyLayer, Rejection, RetryLayer, RetryPolicy};
+use windbreak::{
+    BulkheadLayer, Circuit, CircuitBreakerLayer, Error, PerKeyLayer, Rejection, RetryLayer, RetryPolicy, Verdict,
+};
 
 use crate::support::listening::listen;
 
@@ -174,6 +178,27 @@ async fn an_open_circuit_is_forgotten_once_its_wait_is_over_and_nobody_asks() {
     advance(Duration::from_secs(61)).await;
     others().await;
     assert!(layer.get(&2).is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_circuit_that_recovers_is_forgotten_once_it_is_idle() {
+    let rules = Circuit::builder("rules").count_window(10).minimum_calls(1).probes(1);
+    let rules = rules.open_for(Duration::from_secs(1)).recover_over(Duration::from_secs(30)).build().unwrap();
+    let circuit = move |key: &u32| CircuitBreakerLayer::new(rules.sibling(format!("{key}")), ErrorsOnly);
+    let layer = PerKeyLayer::new(1, |key: &u32| *key, circuit).unwrap().max_idle(Duration::from_secs(60));
+    let client = ServiceBuilder::new().layer(layer.clone()).service(echo());
+    assert_eq!(client.clone().oneshot(1).await, Ok(1));
+    let circuit = layer.get(&1).unwrap().layer().circuit().clone();
+    circuit.force_open_for(Duration::from_secs(1));
+    advance(Duration::from_secs(1)).await;
+    circuit.acquire().unwrap().record(Verdict::Success);
+    assert_eq!(circuit.state(), State::Recovering);
+    let _ = client.clone().oneshot(2).await;
+    assert!(layer.get(&1).is_some());
+    advance(Duration::from_secs(61)).await;
+    let _ = client.oneshot(2).await;
+    assert_eq!(circuit.state(), State::Recovering, "it shows with the next request that it has recovered");
+    assert!(layer.get(&1).is_none());
 }
 
 #[tokio::test(start_paused = true)]

@@ -175,3 +175,38 @@ fn numbers_out_of_their_bounds_are_named() {
     }
     assert!(Throttle::builder("search").window(Duration::MAX).minimum_calls(u64::MAX).build().is_ok());
 }
+
+/// Whether each of a hundred failing requests was sent.
+async fn sent(throttle: Throttle) -> Vec<bool> {
+    let layer = ThrottleLayer::new(throttle, ErrorsOnly);
+    let client = ServiceBuilder::new()
+        .layer(layer)
+        .map_err(Error::Service)
+        .service(service_fn(|()| std::future::ready(Err::<(), _>("overloaded"))));
+    let mut sent = Vec::new();
+    for _ in 0..100 {
+        sent.push(client.clone().oneshot(()).await.is_err_and(|error| error.service().is_some()));
+    }
+    sent
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sibling_has_the_same_numbers_and_counts_by_itself() {
+    let throttle = Throttle::builder("any").minimum_calls(1).max_reject_ratio(0.5).build().unwrap();
+    sent(throttle.clone()).await;
+    let sibling = throttle.sibling("other");
+    assert_eq!((sibling.name(), sibling.tally().calls, sibling.reject_ratio()), ("other", 0, 0.0));
+    sent(sibling.clone()).await;
+    assert_eq!((throttle.tally().calls, sibling.tally().calls, sibling.reject_ratio()), (100, 100, 0.5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn siblings_of_a_seeded_throttle_reject_the_same_each_time_and_not_the_same_as_each_other() {
+    let draw = async || {
+        let throttle = throttle();
+        (sent(throttle.sibling("one")).await, sent(throttle.sibling("two")).await)
+    };
+    let (one, two) = draw().await;
+    assert_ne!(one, two);
+    assert_eq!(draw().await, (one, two));
+}

@@ -43,6 +43,39 @@ impl QueueingBulkheadLayer {
     }
 }
 
+impl<R: Clone> AdaptiveBulkheadLayer<R> {
+    /// Another bulkhead by the same rules that has learned nothing, with permits of its own. It starts with the limit in
+    /// force here.
+    ///
+    /// One for each host:
+    ///
+    /// ```
+    /// use windbreak::bulkhead::Adapt;
+    /// use windbreak::rules::ErrorsOnly;
+    /// use windbreak::{BulkheadLayer, PerKeyLayer};
+    ///
+    /// # fn main() -> Result<(), windbreak::InvalidConfig> {
+    /// let any_shard = BulkheadLayer::new(20)?.adapt(Adapt::between(1, 200)?, ErrorsOnly);
+    /// let per_shard = PerKeyLayer::new(1024, |shard: &u8| *shard, move |_| any_shard.sibling())?;
+    /// # let _ = per_shard;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn sibling(&self) -> Self {
+        self.bulkhead.sibling().adapt(self.shared.adapt(), self.shared.rules().clone())
+    }
+}
+
+impl<R: Clone> AdaptiveBulkheadLayer<R, QueueingBulkheadLayer> {
+    /// Another bulkhead by the same rules that has learned nothing, with permits and a queue of its own. It starts with the
+    /// limit in force here.
+    #[must_use]
+    pub fn sibling(&self) -> Self {
+        self.bulkhead.sibling().adapt(self.shared.adapt(), self.shared.rules().clone())
+    }
+}
+
 impl<R, L> AdaptiveBulkheadLayer<R, L> {
     fn new(bulkhead: L, semaphore: Semaphore, adapt: Adapt, rules: R) -> Self {
         let shared = Arc::new(Shared::new(adapt, rules, semaphore.clone()));

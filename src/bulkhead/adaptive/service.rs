@@ -28,6 +28,11 @@ impl<S, R> Adaptive<S, R> {
     pub fn adapted_limit(&self) -> usize {
         self.shared.limit()
     }
+
+    /// Whether that is another limit than the first one.
+    pub(crate) fn has_learned(&self) -> bool {
+        self.shared.has_learned()
+    }
 }
 
 service_accessors!(Adaptive<S, R>);

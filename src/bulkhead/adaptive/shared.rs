@@ -12,7 +12,9 @@ use crate::sync::{AtomicU64, Mutex, Ordering, PoisonError};
 pub(super) struct Shared<R> {
     rules: R,
     semaphore: Semaphore,
-    observe_only: bool,
+    adapt: Adapt,
+    /// The first limit.
+    built_with: usize,
     /// The limit of `adapting`, to be read without its lock.
     limit: AtomicU64,
     adapting: Mutex<Adapting>,
@@ -21,9 +23,9 @@ pub(super) struct Shared<R> {
 impl<R> Shared<R> {
     pub(super) fn new(adapt: Adapt, rules: R, semaphore: Semaphore) -> Self {
         let adapting = Adapting::new(adapt, semaphore.limit(), Instant::now());
-        let limit = AtomicU64::new(adapting.limit() as u64);
-        let observe_only = adapt.observe_only;
-        let shared = Self { rules, semaphore, observe_only, limit, adapting: Mutex::new(adapting) };
+        let built_with = adapting.limit();
+        let limit = AtomicU64::new(built_with as u64);
+        let shared = Self { rules, semaphore, adapt, built_with, limit, adapting: Mutex::new(adapting) };
         shared.act();
         shared
     }
@@ -31,6 +33,19 @@ impl<R> Shared<R> {
     #[allow(clippy::cast_possible_truncation, reason = "it came from a usize")]
     pub(super) fn limit(&self) -> usize {
         self.limit.load(Ordering::Relaxed) as usize
+    }
+
+    /// Whether it is another limit than the first one.
+    pub(super) fn has_learned(&self) -> bool {
+        self.limit() != self.built_with
+    }
+
+    pub(super) const fn adapt(&self) -> Adapt {
+        self.adapt
+    }
+
+    pub(super) const fn rules(&self) -> &R {
+        &self.rules
     }
 
     pub(super) fn in_flight(&self) -> usize {
@@ -58,12 +73,12 @@ impl<R> Shared<R> {
     /// Makes the limit that of the semaphore. It is read once more afterwards: of two who act at once, the one that comes
     /// last may have read the older one.
     fn act(&self) {
-        if self.observe_only {
+        if self.adapt.observe_only {
             return;
         }
         let mut limit = self.limit();
         loop {
-            self.semaphore.resize(limit).expect("within bounds that were checked");
+            self.semaphore.adapt_to(limit).expect("within bounds that were checked");
             let latest = self.limit();
             if latest == limit {
                 return;
@@ -75,7 +90,7 @@ impl<R> Shared<R> {
     #[cold]
     fn tell(&self, change: Change) {
         let Change { from, to, reason } = change;
-        tracing::debug!(from, to, ?reason, observe_only = self.observe_only, "the limit of a bulkhead changed");
+        tracing::debug!(from, to, ?reason, observe_only = self.adapt.observe_only, "the limit of a bulkhead changed");
     }
 }
 
@@ -99,7 +114,8 @@ mod tests {
                 shared.limit.store(limits[round % 2], Ordering::Relaxed);
                 shared.act();
                 barrier.wait();
-                stale += u32::from(shared.semaphore.limit() != shared.limit());
+                let is_stale = shared.semaphore.limit() != shared.limit() || !shared.semaphore.is_at_rest();
+                stale += u32::from(is_stale);
                 barrier.wait();
             }
             stale

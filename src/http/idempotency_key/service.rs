@@ -7,6 +7,7 @@ use super::source::{KeySource, RandomKeys};
 use crate::http::keys::{has_key, is_key};
 use crate::http::message::HttpRequest;
 use crate::macros::service_accessors;
+use crate::per_key::{Evict, Keep};
 
 /// A service whose requests carry a key. Made by [`IdempotencyKeyLayer`](super::IdempotencyKeyLayer).
 #[derive(Debug, Clone)]
@@ -23,6 +24,12 @@ impl<S, K> IdempotencyKey<S, K> {
 }
 
 service_accessors!(IdempotencyKey<S, K>);
+
+impl<S: Evict, K> Evict for IdempotencyKey<S, K> {
+    fn keep(&self) -> Keep {
+        self.inner.keep()
+    }
+}
 
 impl<S, K, R> Service<R> for IdempotencyKey<S, K>
 where

@@ -10,6 +10,7 @@ use super::request::WatchBody;
 use crate::error::Rejectable;
 use crate::http::message::HttpRequest;
 use crate::macros::service_accessors;
+use crate::per_key::{Evict, Keep};
 use crate::until_body_end::GuardBody;
 
 /// A service whose transfers must make progress. Made by [`ProgressTimeoutLayer`](super::ProgressTimeoutLayer).
@@ -26,6 +27,12 @@ impl<S> ProgressTimeout<S> {
 }
 
 service_accessors!(ProgressTimeout<S>);
+
+impl<S: Evict> Evict for ProgressTimeout<S> {
+    fn keep(&self) -> Keep {
+        self.inner.keep()
+    }
+}
 
 impl<S, R> Service<R> for ProgressTimeout<S>
 where

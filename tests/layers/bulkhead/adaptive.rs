@@ -5,7 +5,7 @@ use std::pin::Pin;
 use tokio::time::{advance, sleep};
 use tower::util::ServiceFn;
 use tower::{Layer, Service, ServiceExt, service_fn};
-use windbreak::bulkhead::Adapt;
+use windbreak::bulkhead::{Adapt, Semaphore};
 use windbreak::rules::{Classify, ErrorsOnly, rules_fn};
 use windbreak::{BulkheadLayer, Effect, Failure, TimeoutLayer, Verdict};
 
@@ -204,6 +204,31 @@ async fn services_of_a_layer_and_its_clones_learn_together() {
         services[number % 2].clone().oneshot(Verdict::throttled(None)).await.unwrap();
     }
     assert_eq!(layer.semaphore().limit(), 18);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sibling_follows_the_same_rules_and_learns_by_itself() {
+    let layer = BulkheadLayer::new(20).unwrap().adapt(adapt(), Throttles);
+    let queueing = BulkheadLayer::new(20).unwrap().max_wait(secs(1)).adapt(adapt(), Throttles);
+    let (sibling, queueing_sibling) = (layer.sibling(), queueing.sibling());
+    window(&sibling.layer(client()), Verdict::Success).await;
+    window(&queueing_sibling.layer(client()), Verdict::Success).await;
+    let limits = |own: Semaphore, adapted| (own.limit(), adapted);
+    assert_eq!(limits(sibling.semaphore(), sibling.adapted_limit()), (18, 18));
+    assert_eq!(limits(queueing_sibling.semaphore(), queueing_sibling.adapted_limit()), (18, 18));
+    assert_eq!(limits(layer.semaphore(), layer.adapted_limit()), (20, 20));
+    assert_eq!(limits(queueing.semaphore(), queueing.adapted_limit()), (20, 20));
+    assert_eq!(sibling.sibling().adapted_limit(), 18);
+}
+
+/// Rules by which the upstream asks for less, whatever it responds.
+#[derive(Clone)]
+struct Throttles;
+
+impl<T> Classify<T, Error> for Throttles {
+    fn classify(&self, _: Result<&T, &Error>) -> Verdict {
+        Verdict::throttled(None)
+    }
 }
 
 #[test]
