@@ -47,7 +47,7 @@ fn hourly(burst: u32) -> Rate {
 /// With a queue in which everybody may wait. The request says what it costs.
 fn queueing(burst: u32) -> (RateLimit, RateLimited<Upstream, impl interleavings::rate_limit::Cost<u32> + Clone>) {
     let layer = RateLimitLayer::new(hourly(burst)).max_wait(Duration::MAX).cost(|cost: &u32| *cost);
-    (layer.limit(), layer.layer(Upstream::default()))
+    (layer.limit().clone(), layer.layer(Upstream::default()))
 }
 
 fn poll<F: Future>(call: &mut Pin<Box<F>>) -> Poll<F::Output> {

@@ -25,7 +25,7 @@ fn limited()
         }
         Answer::Ok(response.body("").expect("the test has good headers"))
     }));
-    (layer.limit(), client)
+    (layer.limit().clone(), client)
 }
 
 async fn after(says: Says) -> (u32, Option<Duration>) {

@@ -45,7 +45,7 @@ async fn the_65th_request_is_rejected_at_once() {
     for (_, response) in &mut under_way {
         assert_pending!(response.poll());
     }
-    assert_eq!(numbers(&layer.semaphore()), (64, 0));
+    assert_eq!(numbers(layer.semaphore()), (64, 0));
     let error = assert_ready_err!(call(&client).1.poll());
     assert!(matches!(error, Error::Rejected(Rejection::BulkheadFull { limit: 64, .. })));
     assert!(error.is_bulkhead_full());
@@ -60,7 +60,7 @@ async fn a_response_gives_the_permit_back_before_its_future_is_dropped() {
     assert_pending!(response.poll());
     end.send(7).unwrap();
     assert_eq!(assert_ready_ok!(response.poll()), 7);
-    assert_eq!(numbers(&layer.semaphore()), (0, 0));
+    assert_eq!(numbers(layer.semaphore()), (0, 0));
     assert_pending!(call(&client).1.poll());
 }
 
@@ -71,7 +71,7 @@ async fn an_error_gives_the_permit_back() {
     let (end, mut response) = call(&client);
     drop(end);
     assert_eq!(assert_ready_err!(response.poll()), Error::Service("hung up"));
-    assert_eq!(numbers(&layer.semaphore()), (0, 0));
+    assert_eq!(numbers(layer.semaphore()), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -79,13 +79,13 @@ async fn a_dropped_request_gives_its_permit_back_polled_or_not() {
     let layer = BulkheadLayer::new(1).unwrap();
     let client = client(&layer);
     let (_, never_polled) = call(&client);
-    assert_eq!(numbers(&layer.semaphore()), (1, 0));
+    assert_eq!(numbers(layer.semaphore()), (1, 0));
     drop(never_polled);
-    assert_eq!(numbers(&layer.semaphore()), (0, 0));
+    assert_eq!(numbers(layer.semaphore()), (0, 0));
     let (_end, mut polled) = call(&client);
     assert_pending!(polled.poll());
     drop(polled);
-    assert_eq!(numbers(&layer.semaphore()), (0, 0));
+    assert_eq!(numbers(layer.semaphore()), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -97,7 +97,7 @@ async fn a_panic_in_the_inner_future_gives_the_permit_back() {
         Ok::<_, Error>(())
     }));
     assert!(tokio::spawn(client.oneshot(())).await.unwrap_err().is_panic());
-    assert_eq!(numbers(&layer.semaphore()), (0, 0));
+    assert_eq!(numbers(layer.semaphore()), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -108,16 +108,16 @@ async fn a_panic_in_the_inner_call_gives_the_permit_back_queued_or_not() {
         pending::<Result<(), Error>>()
     }));
     assert!(tokio::spawn(panics.clone().oneshot(())).await.unwrap_err().is_panic());
-    assert_eq!(numbers(&layer.semaphore()), (0, 0));
+    assert_eq!(numbers(layer.semaphore()), (0, 0));
 
     let (end, mut in_flight) = call(&client(&layer));
     let queued = tokio::spawn(panics.oneshot(()));
     tokio::task::yield_now().await;
-    assert_eq!(numbers(&layer.semaphore()), (1, 1));
+    assert_eq!(numbers(layer.semaphore()), (1, 1));
     end.send(7).unwrap();
     assert_ready_ok!(in_flight.poll());
     assert!(queued.await.unwrap_err().is_panic());
-    assert_eq!(numbers(&layer.semaphore()), (0, 0));
+    assert_eq!(numbers(layer.semaphore()), (0, 0));
 }
 
 /// False, which the compiler does not know.
@@ -130,7 +130,7 @@ async fn an_idle_clone_that_was_polled_ready_holds_no_permit() {
     let layer = BulkheadLayer::new(1).unwrap();
     let mut idle = client(&layer);
     idle.ready().await.unwrap();
-    assert_eq!(numbers(&layer.semaphore()), (0, 0));
+    assert_eq!(numbers(layer.semaphore()), (0, 0));
     let busy = client(&layer);
     assert_pending!(call(&busy).1.poll());
 }
@@ -153,7 +153,7 @@ async fn a_larger_limit_admits_queued_requests_up_to_it() {
         assert_pending!(response.poll());
     }
     semaphore.resize(3).unwrap();
-    assert_eq!((semaphore.limit(), numbers(&semaphore)), (3, (3, 2)));
+    assert_eq!((semaphore.limit(), numbers(semaphore)), (3, (3, 2)));
     let woken: Vec<_> = calls.iter_mut().map(|(_, response)| response.is_woken()).collect();
     assert_eq!(woken, [false, true, true, false, false]);
 }
@@ -165,7 +165,7 @@ async fn a_smaller_limit_lets_requests_in_flight_finish() {
     let client = client(&layer);
     let mut calls: Vec<_> = (0..3).map(|_| call(&client)).collect();
     semaphore.resize(1).unwrap();
-    assert_eq!((semaphore.limit(), numbers(&semaphore)), (1, (3, 0)));
+    assert_eq!((semaphore.limit(), numbers(semaphore)), (1, (3, 0)));
     for left in [2, 1] {
         let (end, mut response) = calls.remove(0);
         end.send(7).unwrap();
@@ -185,10 +185,10 @@ async fn while_too_many_are_in_flight_a_permit_given_back_admits_nobody() {
     assert_pending!(queued.poll());
     layer.semaphore().resize(1).unwrap();
     drop(first);
-    assert_eq!(numbers(&layer.semaphore()), (1, 1));
+    assert_eq!(numbers(layer.semaphore()), (1, 1));
     assert!(!queued.is_woken());
     drop(second);
-    assert_eq!(numbers(&layer.semaphore()), (1, 0));
+    assert_eq!(numbers(layer.semaphore()), (1, 0));
     assert!(queued.is_woken());
 }
 
@@ -224,9 +224,9 @@ async fn a_sibling_follows_the_same_rules_and_has_permits_of_its_own() {
     let sibling = layer.sibling();
     let (one, other) = (client(&layer), client(&sibling));
     let _busy = [call(&one), call(&one)];
-    assert_eq!(numbers(&sibling.semaphore()), (0, 0));
+    assert_eq!(numbers(sibling.semaphore()), (0, 0));
     let _busy_too = [call(&other), call(&other)];
-    assert_eq!(numbers(&sibling.semaphore()), (1, 1));
+    assert_eq!(numbers(sibling.semaphore()), (1, 1));
     assert!(assert_ready_err!(call(&other).1.poll()).is_bulkhead_full());
 }
 

@@ -213,7 +213,7 @@ async fn a_sibling_follows_the_same_rules_and_learns_by_itself() {
     let (sibling, queueing_sibling) = (layer.sibling(), queueing.sibling());
     window(&sibling.layer(client()), Verdict::Success).await;
     window(&queueing_sibling.layer(client()), Verdict::Success).await;
-    let limits = |own: Semaphore, adapted| (own.limit(), adapted);
+    let limits = |own: &Semaphore, adapted| (own.limit(), adapted);
     assert_eq!(limits(sibling.semaphore(), sibling.adapted_limit()), (18, 18));
     assert_eq!(limits(queueing_sibling.semaphore(), queueing_sibling.adapted_limit()), (18, 18));
     assert_eq!(limits(layer.semaphore(), layer.adapted_limit()), (20, 20));

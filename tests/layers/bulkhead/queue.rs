@@ -21,7 +21,7 @@ async fn requests_are_admitted_in_the_order_in_which_they_were_called() {
     for (_, response) in calls.iter_mut().rev() {
         assert_pending!(response.poll());
     }
-    assert_eq!(numbers(&layer.semaphore()), (1, 4));
+    assert_eq!(numbers(layer.semaphore()), (1, 4));
     while !calls.is_empty() {
         for (_, behind) in &mut calls[1..] {
             assert!(!behind.is_woken());
@@ -33,7 +33,7 @@ async fn requests_are_admitted_in_the_order_in_which_they_were_called() {
             assert!(next.is_woken());
             assert_pending!(next.poll());
         }
-        assert_eq!(numbers(&layer.semaphore()), (calls.len().min(1), calls.len().saturating_sub(1)));
+        assert_eq!(numbers(layer.semaphore()), (calls.len().min(1), calls.len().saturating_sub(1)));
     }
 }
 
@@ -81,7 +81,7 @@ async fn by_default_the_queue_has_no_bound() {
     let layer = BulkheadLayer::new(1).unwrap().max_wait(secs(10));
     let client = client(&layer);
     let _calls: Vec<_> = (0..10_001).map(|_| call(&client)).collect();
-    assert_eq!(numbers(&layer.semaphore()), (1, 10_000));
+    assert_eq!(numbers(layer.semaphore()), (1, 10_000));
 }
 
 #[tokio::test(start_paused = true)]
@@ -97,7 +97,7 @@ async fn a_wait_that_ends_without_a_permit_is_a_bulkhead_timeout() {
     assert_eq!(max_wait, millis(100));
     assert!(error.is_bulkhead_full() && !error.is_timeout());
     assert_eq!(error.rejection().unwrap().to_string(), "the limit of 1 request in flight was reached for 100ms");
-    assert_eq!(numbers(&layer.semaphore()), (1, 0));
+    assert_eq!(numbers(layer.semaphore()), (1, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -161,7 +161,7 @@ async fn a_dropped_request_leaves_the_queue() {
     assert_pending!(leaves.poll());
     assert_pending!(stays.poll());
     drop(leaves);
-    assert_eq!(numbers(&layer.semaphore()), (1, 1));
+    assert_eq!(numbers(layer.semaphore()), (1, 1));
     drop(in_flight);
     end.send(7).unwrap();
     assert_eq!(assert_ready_ok!(stays.poll()), 7);
@@ -182,7 +182,7 @@ async fn a_permit_handed_to_a_request_that_is_dropped_goes_to_the_next() {
     assert!(next.is_woken());
     end.send(7).unwrap();
     assert_eq!(assert_ready_ok!(next.poll()), 7);
-    assert_eq!(numbers(&layer.semaphore()), (0, 0));
+    assert_eq!(numbers(layer.semaphore()), (0, 0));
 }
 
 #[test]
@@ -223,7 +223,7 @@ async fn a_request_first_polled_after_its_wait_is_rejected_at_once() {
     let (_, mut queued) = call(&client);
     advance(millis(101)).await;
     assert!(assert_ready_err!(queued.poll()).is_bulkhead_full());
-    assert_eq!(numbers(&layer.semaphore()), (1, 0));
+    assert_eq!(numbers(layer.semaphore()), (1, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -251,7 +251,7 @@ async fn no_permit_is_handed_to_a_request_whose_wait_is_over() {
     assert!(next.is_woken());
     assert_pending!(next.poll());
     assert!(assert_ready_err!(late.poll()).is_bulkhead_full());
-    assert_eq!(numbers(&layer.semaphore()), (1, 0));
+    assert_eq!(numbers(layer.semaphore()), (1, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -261,13 +261,13 @@ async fn a_permit_that_nobody_picks_up_goes_to_others_when_the_wait_is_over() {
     let (_end, in_flight) = call(&client);
     let (_, mut late) = call(&client);
     drop(in_flight);
-    assert_eq!(numbers(&layer.semaphore()), (1, 0));
+    assert_eq!(numbers(layer.semaphore()), (1, 0));
     advance(millis(101)).await;
     let (end, mut newcomer) = call(&client);
     end.send(7).unwrap();
     assert_eq!(assert_ready_ok!(newcomer.poll()), 7);
     assert!(assert_ready_err!(late.poll()).is_bulkhead_full());
-    assert_eq!(numbers(&layer.semaphore()), (0, 0));
+    assert_eq!(numbers(layer.semaphore()), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -278,9 +278,9 @@ async fn a_request_whose_wait_has_no_end_keeps_its_permit_until_it_is_dropped() 
     let (_, never_polled) = call(&client);
     drop(in_flight);
     advance(secs(3600)).await;
-    assert_eq!(numbers(&layer.semaphore()), (1, 0));
+    assert_eq!(numbers(layer.semaphore()), (1, 0));
     drop(never_polled);
-    assert_eq!(numbers(&layer.semaphore()), (0, 0));
+    assert_eq!(numbers(layer.semaphore()), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]

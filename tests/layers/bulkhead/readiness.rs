@@ -80,7 +80,7 @@ async fn while_it_is_full_the_inner_service_is_not_asked() {
     assert_eq!(asked.load(Ordering::Relaxed), asked_before);
     drop(in_flight);
     assert_pending!(queued.poll());
-    assert_eq!((asked.load(Ordering::Relaxed), numbers(&layer.semaphore())), (asked_before + 1, (1, 0)));
+    assert_eq!((asked.load(Ordering::Relaxed), numbers(layer.semaphore())), (asked_before + 1, (1, 0)));
 }
 
 /// A service that is ready when it is told to be.
@@ -103,7 +103,7 @@ async fn a_permit_that_comes_free_between_poll_ready_and_call_is_used() {
         assert_ready_ok!(task::spawn(service.ready()).poll());
         drop(in_flight);
         assert_eq!(service.call(()).await, expected);
-        assert_eq!(numbers(&layer.semaphore()), (0, 0));
+        assert_eq!(numbers(layer.semaphore()), (0, 0));
     }
 }
 
@@ -116,7 +116,7 @@ async fn a_queued_request_that_finds_the_inner_service_broken_gives_its_permit_b
     assert_pending!(queued.poll());
     drop(in_flight);
     assert_eq!(assert_ready_err!(queued.poll()), Error::Service("not ready"));
-    assert_eq!(numbers(&layer.semaphore()), (0, 0));
+    assert_eq!(numbers(layer.semaphore()), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -128,9 +128,9 @@ async fn a_queued_request_holds_its_permit_while_the_inner_service_is_not_ready(
     drop(in_flight);
     assert!(queued.is_woken());
     assert_pending!(queued.poll());
-    assert_eq!(numbers(&layer.semaphore()), (1, 0));
+    assert_eq!(numbers(layer.semaphore()), (1, 0));
     drop(queued);
-    assert_eq!(numbers(&layer.semaphore()), (0, 0));
+    assert_eq!(numbers(layer.semaphore()), (0, 0));
 }
 
 /// Compiling it is the test.

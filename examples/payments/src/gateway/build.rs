@@ -130,7 +130,7 @@ fn stack<W: Wire, S: Storage>(
         .probe_timeout(numbers.attempt.saturating_mul(2))
         .build()?;
     let bulkhead = BulkheadLayer::new(numbers.in_flight)?.max_wait(numbers.attempt);
-    let permits = bulkhead.semaphore();
+    let permits = bulkhead.semaphore().clone();
     let retry = RetryPolicy::builder().max_attempts(numbers.attempts).build()?;
     let charging = client.clone();
     let stack = ServiceBuilder::new()

@@ -19,7 +19,7 @@ use windbreak::{
     Verdict, Verified, VerifyLayer,
 };
 
-use super::echo;
+use super::helpers::echo;
 use crate::support::secs;
 
 type Error = windbreak::Error<&'static str>;
