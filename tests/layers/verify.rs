@@ -241,6 +241,21 @@ async fn it_asks_about_unknown_effects_only() {
     }
 }
 
+/// It may be that of a service which acted, and then failed on a call of its own.
+#[tokio::test(start_paused = true)]
+async fn it_asks_about_a_rejection_behind_another_error() {
+    let rejection = Rejection::circuit_open("mail", None);
+    let behind: fn(Rejection) -> BoxError = |rejection| std::io::Error::other(rejection).into();
+    for (error, asks) in [(behind, true), (BoxError::from, false)] {
+        let (parked, rejection) = (Parked::default(), rejection.clone());
+        let layer =
+            VerifyLayer::new(ErrorsOnly, |_, _| async { Said::Ok(Verified::Unknown) }).on_unsettled(parked.put());
+        let reject = service_fn(move |_| std::future::ready(Err::<&'static str, _>(error(rejection.clone()))));
+        layer.layer(reject).oneshot("order").await.unwrap_err();
+        assert_eq!(parked.take().len(), usize::from(asks));
+    }
+}
+
 /// A request that counts its copies.
 #[derive(Debug, Default)]
 struct Counted(Arc<AtomicUsize>);
