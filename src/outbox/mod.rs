@@ -175,6 +175,7 @@ mod relay;
 mod settlement;
 mod settling;
 mod shared;
+mod shutdown;
 mod store;
 
 pub use builder::RelayBuilder;

@@ -104,7 +104,9 @@ impl<St: Store, R> Shared<St, R> {
     async fn settle(&self, claim: &Claim, settlement: &Settlement, until: Option<Instant>) -> bool {
         let (relay, id) = (&*self.name, claim.id.as_str());
         loop {
-            match self.of_store("settle", self.store.settle(claim, settlement)).await {
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            let limit = left.map_or(self.numbers.timeout, |left| left.min(self.numbers.timeout));
+            match self.of_store("settle", limit, self.store.settle(claim, settlement)).await {
                 Some(Lease::Held) => return true,
                 Some(Lease::Lost) => {
                     tracing::warn!(relay, id, "lease lost");
