@@ -29,6 +29,9 @@ const DELETED_AT_ONCE: usize = 500;
 /// How often the relay looks for done messages to delete, while it finds fewer than that.
 const DELETE_EVERY: Duration = Duration::from_secs(60);
 
+/// When to look again at what is due and was not claimed: another transaction has it, and such transactions are short.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(50);
+
 /// Claims messages of a [`Store`], delivers them through a service, and writes down what became of each.
 ///
 /// See the [module](super) for what it promises.
@@ -135,7 +138,7 @@ async fn claim<St: Store, R>(shared: &Shared<St, R>, room: usize) -> Option<Vec<
 async fn next_look<St: Store, R>(shared: &Shared<St, R>) -> Option<Instant> {
     let due =
         shared.of_store("next_due", shared.numbers.timeout, shared.store.next_due(shared.numbers.parked)).await??;
-    Instant::now().checked_add(due)
+    Instant::now().checked_add(if due.is_zero() { LOOK_AGAIN_AFTER } else { due })
 }
 
 /// Whether there may be more.
