@@ -44,7 +44,8 @@ impl<W: Wire, S: Storage> Shop<W, S> {
                 Err(what) => (Heard::Unreadable(what.clone()), format!("unreadable: {what}")),
                 Ok(news) => self.hear(from, news).await?,
             };
-            let body = String::from_utf8_lossy(body).into_owned();
+            // A text of PostgreSQL holds no null character.
+            let body = String::from_utf8_lossy(body).replace('\0', "\u{fffd}");
             self.storage().record(&Recorded { from, body, end }).await?;
             Ok(heard)
         })

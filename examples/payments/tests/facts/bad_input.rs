@@ -23,12 +23,15 @@ facts![
 
 async fn a_callback_that_nobody_can_read_is_rejected_and_recorded<S: Storage>(storage: S) {
     let stage = Stage::new(storage.clone()).await;
-    let bodies: [(Provider, &[u8]); 6] = [
+    let bodies: [(Provider, &[u8]); 9] = [
         (Provider::Alpha, b""),
         (Provider::Alpha, b"{\"reference\":"),
         (Provider::Alpha, b"\xff\xfe"),
         (Provider::Alpha, br#"{"reference":"a","amount":1,"status":"captured"}"#),
         (Provider::Alpha, br#"{"reference":"a.1","amount":1,"status":"sold"}"#),
+        (Provider::Alpha, b"\0"),
+        (Provider::Alpha, br#"{"reference":"a\u0000.1","amount":1,"status":"captured"}"#),
+        (Provider::Alpha, br#"{"reference":"a.+1","amount":1,"status":"captured"}"#),
         (Provider::Beta, b"code=0000&order_no=a.1&sum=12,50"),
     ];
     for (from, body) in bodies {
@@ -37,7 +40,7 @@ async fn a_callback_that_nobody_can_read_is_rejected_and_recorded<S: Storage>(st
         assert_eq!(heard.status(), 400);
     }
     let recorded = storage.recorded().await.unwrap();
-    assert_eq!(recorded.len(), 6);
+    assert_eq!(recorded.len(), 9);
     assert!(recorded.iter().all(|recorded| recorded.end.starts_with("unreadable: ")), "{recorded:?}");
 }
 
