@@ -100,20 +100,22 @@ where
             } else if room > 0 {
                 let started = Instant::now();
                 // It is not dropped for the shutdown: what it leases would rest until the lease runs out.
-                let claimed = shutdown.beside(claim(&shared, room)).await;
-                stop.send_replace(shutdown.is_over());
+                let claimed = shutdown.beside(pin!(claim(&shared, room))).await;
+                if shutdown.is_over() {
+                    stop.send_replace(true);
+                }
                 let is_all = claimed.as_ref().is_some_and(|claimed| claimed.len() < room);
                 for claimed in claimed.into_iter().flatten() {
                     let (shared, service, stopping) = (Arc::clone(&shared), service.clone(), stopping.clone());
                     deliveries.spawn(deliver_and_settle(shared, service, claimed, started, stopping));
                 }
                 if is_all {
-                    let next = shutdown.or(next_look(&shared)).await.flatten();
+                    let next = shutdown.or(pin!(next_look(&shared))).await.flatten();
                     look_at = look_at.min(next.unwrap_or(look_at));
                 }
             }
             if deletes_at <= Instant::now() {
-                let is_full = shutdown.or(delete_done(&shared)).await.unwrap_or_default();
+                let is_full = shutdown.or(pin!(delete_done(&shared))).await.unwrap_or_default();
                 deletes_at = Instant::now() + if is_full { Duration::ZERO } else { DELETE_EVERY };
             }
             match next(&mut shutdown, &mut deliveries, &shared.handle, look_at.min(deletes_at)).await {

@@ -1,5 +1,5 @@
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll};
 
 /// Whether the relay is to end. It is asked beside each call of the store, so that a store that hangs does not hide it.
@@ -24,8 +24,7 @@ impl<'a, F: Future<Output = ()>> Shutdown<'a, F> {
     }
 
     /// What `call` returns, also if the relay is told to end meanwhile.
-    pub(super) async fn beside<T>(&mut self, call: impl Future<Output = T>) -> T {
-        let mut call = pin!(call);
+    pub(super) async fn beside<C: Future>(&mut self, mut call: Pin<&mut C>) -> C::Output {
         poll_fn(|cx| {
             self.poll(cx);
             call.as_mut().poll(cx)
@@ -34,8 +33,7 @@ impl<'a, F: Future<Output = ()>> Shutdown<'a, F> {
     }
 
     /// What `call` returns, unless the relay is told to end before: then it is dropped.
-    pub(super) async fn or<T>(&mut self, call: impl Future<Output = T>) -> Option<T> {
-        let mut call = pin!(call);
+    pub(super) async fn or<C: Future>(&mut self, mut call: Pin<&mut C>) -> Option<C::Output> {
         poll_fn(|cx| if self.poll(cx) { Poll::Ready(None) } else { call.as_mut().poll(cx).map(Some) }).await
     }
 }

@@ -26,18 +26,19 @@ impl Named {
     async fn new(schema: &Schema) -> Self {
         schema.store().await;
         let name = unique();
-        let store = PostgresStore::connect(&format!("{}&application_name={name}", schema.url)).await.unwrap();
+        let store = PostgresStore::connect(&format!("{}&application_name={name}", schema.url)).await;
+        let store = store.expect("a connection");
         Self { store, name, client: schema.client().await }
     }
 
     async fn terminate(&self) -> u64 {
         let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1";
-        self.client.execute(sql, &[&self.name]).await.unwrap()
+        self.client.execute(sql, &[&self.name]).await.expect("a count")
     }
 
     async fn waits_for_a_lock(&self) -> bool {
         let sql = "SELECT 1 FROM pg_stat_activity WHERE application_name = $1 AND wait_event_type = 'Lock'";
-        !self.client.query(sql, &[&self.name]).await.unwrap().is_empty()
+        !self.client.query(sql, &[&self.name]).await.expect("rows").is_empty()
     }
 }
 
@@ -54,13 +55,13 @@ where
     S: Service<Message, Response = (), Error = Error<Infallible>>,
 {
     let relay = Relay::builder("terminated", store.clone(), service, ErrorsOnly);
-    relay.timeout(Duration::from_secs(20)).poll_every(Duration::from_millis(20)).build().unwrap()
+    relay.timeout(Duration::from_secs(20)).poll_every(Duration::from_millis(20)).build().expect("a relay")
 }
 
 async fn all_is_done(handle: &RelayHandle, store: &PostgresStore) {
     until(async || handle.delivered() == 2).await;
     assert_eq!((handle.unsettled(), handle.retried(), handle.parked()), (0, 0, 0));
-    assert_eq!(store.next_due(ParkedHead::Blocks).await.unwrap(), None);
+    assert_eq!(store.next_due(ParkedHead::Blocks).await.expect("a response"), None);
 }
 
 #[tokio::test]
