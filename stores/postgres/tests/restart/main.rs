@@ -39,7 +39,8 @@ impl Ctl {
 
     async fn run(&self, arguments: &'static [&'static str]) {
         let mut command = Command::new(&self.0);
-        let status = tokio::task::spawn_blocking(move || command.args(arguments).status()).await.unwrap().unwrap();
+        let running = tokio::task::spawn_blocking(move || command.args(arguments).status());
+        let status = running.await.expect("it does not panic").expect("pg_ctl");
         assert!(status.success(), "pg_ctl {arguments:?}: {status}");
     }
 }
