@@ -26,6 +26,10 @@ fn backoff() -> Backoff {
     Backoff::exponential(Duration::from_millis(200)).max(Duration::from_secs(5))
 }
 
+/// The longest that an upstream in progress holds the caller before a question: what takes longer is for whoever settles the
+/// request later.
+const MAX_WAIT: Duration = Duration::from_secs(60);
+
 /// What becomes of a request that failed with an unknown effect.
 #[cold]
 pub(super) fn settle<R, Request, T, E>(
@@ -57,7 +61,7 @@ where
     let mut response = None;
 
     let mut pause = match verdict {
-        Verdict::InProgress { retry_after: Some(wait) } => wait.max(config.after),
+        Verdict::InProgress { retry_after: Some(wait) } => wait.min(MAX_WAIT).max(config.after),
         _ => config.after,
     };
     let mut next = plan.ask(pause, time_left(deadline));
@@ -90,7 +94,8 @@ where
                     Ok(Ok(Verified::InProgress { retry_after })) => {
                         let (waits, rng) =
                             waits.get_or_insert_with(|| (Waits::default(), rand::make_rng::<SmallRng>()));
-                        pause = retry_after.unwrap_or_default().saturating_add(waits.next(&backoff(), rng));
+                        let told = retry_after.unwrap_or_default().min(MAX_WAIT);
+                        pause = told.saturating_add(waits.next(&backoff(), rng));
                         open.reason = Reason::InProgress;
                         Heard::InProgress
                     }

@@ -100,6 +100,16 @@ async fn in_progress_is_asked_again_after_a_pause() {
     assert!((millis(3200)..=millis(3401)).contains(&second), "what the upstream said, and the backoff: {second:?}");
 }
 
+/// The caller waits meanwhile, and has no deadline.
+#[tokio::test(start_paused = true)]
+async fn an_upstream_that_asks_for_a_century_is_asked_again_after_a_minute() {
+    let (asked, parked) = (Log::default(), Parked::default());
+    let century = || Ok(Verified::in_progress(Some(Duration::MAX)));
+    let layer = hearing([century(), century(), century()], &asked).on_unsettled(parked.put());
+    assert_eq!(timeout(secs(125), outcome(layer)).await, Ok(Err(Error::Service("reset"))));
+    assert_eq!((asked.count(), parked.one().reason), (3, Reason::InProgress));
+}
+
 #[tokio::test(start_paused = true)]
 async fn in_progress_to_the_end_is_unsettled() {
     let parked = Parked::default();
