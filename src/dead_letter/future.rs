@@ -12,7 +12,7 @@ use super::letter::DeadLetter;
 use super::shared::Shared;
 use super::sink::Sink;
 use crate::boxed::Boxed;
-use crate::error::Rejectable;
+use crate::error::{Rejectable, effect_of_rejection};
 use crate::rules::{Classify, Effect, Verdict};
 
 pin_project! {
@@ -83,7 +83,7 @@ where
                         }
                         Err(error) => {
                             let verdict = this.shared.rules.classify(Err(&error));
-                            match effect(verdict, error.own_rejection()) {
+                            match effect(verdict, effect_of_rejection(&error)) {
                                 Some(effect) if *keeps => (Err(error), verdict, effect),
                                 _ => return Poll::Ready(Err(error)),
                             }

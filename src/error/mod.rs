@@ -47,6 +47,6 @@ pub(crate) use chain::chain;
 
 pub use any::{Error, Retried};
 pub use rejectable::Rejectable;
-pub(crate) use rejectable::verdict_of_rejection;
+pub(crate) use rejectable::{effect_of_rejection, verdict_of_rejection};
 pub use rejection::Rejection;
 pub use service::{ServiceError, ServiceErrorFuture, ServiceErrorLayer};

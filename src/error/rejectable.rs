@@ -78,6 +78,13 @@ pub(crate) fn verdict_of_rejection<E: Rejectable>(error: &E) -> Option<Verdict> 
     })
 }
 
+/// The effect of a request that ended in a rejection; `None` if the error is none. One that stands behind another error
+/// proves nothing.
+pub(crate) fn effect_of_rejection<E: Rejectable>(error: &E) -> Option<Effect> {
+    let own = error.own_rejection().map(Rejection::effect);
+    own.or_else(|| error.rejection().map(|_| Effect::Unknown))
+}
+
 impl<E> Rejectable for Error<E> {
     #[inline]
     fn rejection(&self) -> Option<&Rejection> {

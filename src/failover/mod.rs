@@ -25,6 +25,10 @@
 //! [`FallbackLayer::service`](crate::FallbackLayer::service) obeys the same rule. A request that the rules cannot copy does
 //! not move.
 //!
+//! It knows one request, and nothing of an earlier attempt. **Put the retries below it**, into each provider's stack: a retry
+//! above it sends a keyed request of unknown effect again, and the circuit that has opened meanwhile, or a switch, sends it to
+//! another provider.
+//!
 //! # What the caller gets
 //!
 //! - The response of the provider that gave one. A response of HTTP says who that was: it carries [`Provider`] as an

@@ -21,19 +21,19 @@ impl Claimed {
     }
 }
 
-/// The fence: the message that was claimed, and how many times it has been. Later claims of the same message have larger
-/// numbers.
+/// The fence: the message that was claimed, and a number of that claim. Later claims under the same id have larger numbers,
+/// also once the message was deleted and another one has its id.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Claim {
     /// The message's id.
     pub id: String,
-    /// Counts the claims of this message.
+    /// Larger than that of every claim before, under this id.
     pub number: u64,
 }
 
 impl Claim {
-    /// For stores: the `number`-th claim of the message `id`.
+    /// For stores: a claim of the message `id`.
     pub fn new(id: impl Into<String>, number: u64) -> Self {
         Self { id: id.into(), number }
     }

@@ -74,9 +74,9 @@ async fn ready<S: Service<Message>>(
         // A relay that is gone has stopped too.
         let _ = stopping.wait_for(|stopping| *stopping).await;
     });
-    poll_fn(|cx| match service.poll_ready(cx) {
-        Poll::Ready(ready) => Poll::Ready(Some(ready)),
-        Poll::Pending => stopped.as_mut().poll(cx).map(|()| None),
+    poll_fn(|cx| match stopped.as_mut().poll(cx) {
+        Poll::Ready(()) => Poll::Ready(None),
+        Poll::Pending => service.poll_ready(cx).map(Some),
     })
     .await
 }

@@ -6,13 +6,13 @@
 //!
 //! | column | what it holds |
 //! |---|---|
-//! | `place` | the order of insertion |
+//! | `place` | the order of insertion; never used again |
 //! | `queue` | which outbox of those in this table; each has ids, topics and relays of its own |
 //! | `id`, `topic`, `payload` | the [`Message`](crate::outbox::Message) |
 //! | `state` | `waiting`, `claimed`, `parked` or `done` |
 //! | `due` | when it may be claimed; of a claimed one, when its lease runs out; of a parked or done one, since when it is that |
 //! | `attempts` | how many attempts failed |
-//! | `claims` | how many times it was claimed: the fence |
+//! | `claims` | how many times it was claimed: with `place` the fence |
 //! | `lapses` | how many claims in a row ran out unsettled |
 //! | `reason` | why it was parked, or is delivered again |
 //!
@@ -50,7 +50,10 @@ VALUES ($1, $2, $3, $4, statement_timestamp() + make_interval(secs => $5))
 ON CONFLICT (queue, id) DO NOTHING";
 
 /// Claims. Queue, limit, seconds of the lease, whether parked messages are stepped over. Returns id, topic, payload,
-/// attempts, claims, lapses.
+/// attempts, claim number, lapses.
+///
+/// The claim number is that of the place, times 2^20, plus that of the claims: a place does not come again, and so neither
+/// does a number where an id does, once its message was deleted.
 ///
 /// The conditions are written as scalar subqueries, so that they are asked of one due message after the other until there
 /// are enough: as `NOT EXISTS` they become a join over everything that waits.
@@ -83,9 +86,9 @@ SET state = 'claimed',
     claims = m.claims + 1,
     lapses = CASE m.state WHEN 'claimed' THEN m.lapses + 1 ELSE 0 END
 FROM due WHERE m.queue = $1 AND m.id = due.id
-RETURNING m.id, m.topic, m.payload, m.attempts, m.claims, m.lapses";
+RETURNING m.id, m.topic, m.payload, m.attempts, m.place * 1048576 + m.claims, m.lapses";
 
-/// Settles a claim, if it holds; otherwise it changes no row. Queue, id, claims, the new state, seconds until it is due,
+/// Settles a claim, if it holds; otherwise it changes no row. Queue, id, claim number, the new state, seconds until it is due,
 /// and, or NULL to leave them as they are, attempts and reason.
 pub const SETTLE: &str = "\
 UPDATE outbox_messages
@@ -94,7 +97,7 @@ SET state = $4,
     attempts = coalesce($6, attempts),
     reason = coalesce($7, reason),
     lapses = 0
-WHERE queue = $1 AND id = $2 AND claims = $3 AND state = 'claimed'";
+WHERE queue = $1 AND id = $2 AND place * 1048576 + claims = $3 AND state = 'claimed'";
 
 /// Seconds until the next message can be claimed (`float8`), or no row. Queue, whether parked messages are stepped over.
 pub const NEXT_DUE: &str = "\

@@ -1,6 +1,6 @@
 use std::fmt;
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -17,6 +17,7 @@ use super::message::Message;
 use super::numbers::Numbers;
 use super::settling::deliver_and_settle;
 use super::shared::Shared;
+use super::shutdown::Shutdown;
 use super::store::Store;
 use crate::error::Rejectable;
 use crate::rules::Classify;
@@ -27,6 +28,9 @@ const DELETED_AT_ONCE: usize = 500;
 
 /// How often the relay looks for done messages to delete, while it finds fewer than that.
 const DELETE_EVERY: Duration = Duration::from_secs(60);
+
+/// When to look again at what is due and was not claimed: another transaction has it, and such transactions are short.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(50);
 
 /// Claims messages of a [`Store`], delivers them through a service, and writes down what became of each.
 ///
@@ -66,10 +70,11 @@ where
     R: Classify<S::Response, S::Error> + Send + Sync + 'static,
 {
     /// Delivers messages until `shutdown` is ready. Then it claims no more, gives back what is not sent yet, and ends once
-    /// all that is in flight has ended and is written down: within twice the [`timeout`](super::RelayBuilder::timeout), if
-    /// the store returns. A store that hangs holds it up: give its connections timeouts of their own, or drop the future.
+    /// all that is in flight has ended and is written down: within twice the [`timeout`](super::RelayBuilder::timeout),
+    /// also if the store hangs.
     ///
-    /// A store that fails does not end it: it tries again, after [`poll_every`](super::RelayBuilder::poll_every).
+    /// A store that fails does not end it: it tries again, after [`poll_every`](super::RelayBuilder::poll_every). A call of
+    /// the store that does not return within the `timeout` is dropped, and counts as failed.
     ///
     /// # Panics
     ///
@@ -82,7 +87,8 @@ where
         let Self { shared, service } = self;
         let (stop, stopping) = watch::channel(false);
         let mut deliveries = JoinSet::new();
-        let mut shutdown = pin!(shutdown);
+        let shutdown = pin!(shutdown);
+        let mut shutdown = Shutdown::new(shutdown);
         let mut paused_until: Option<Instant> = None;
         let mut deletes_at = Instant::now();
         loop {
@@ -93,20 +99,26 @@ where
                 look_at = until;
             } else if room > 0 {
                 let started = Instant::now();
-                let claimed = claim(&shared, room).await;
-                if claimed.as_ref().is_some_and(|claimed| claimed.len() < room) {
-                    look_at = look_at.min(next_look(&shared).await.unwrap_or(look_at));
+                // It is not dropped for the shutdown: what it leases would rest until the lease runs out.
+                let claimed = shutdown.beside(pin!(claim(&shared, room))).await;
+                if shutdown.is_over() {
+                    stop.send_replace(true);
                 }
+                let is_all = claimed.as_ref().is_some_and(|claimed| claimed.len() < room);
                 for claimed in claimed.into_iter().flatten() {
                     let (shared, service, stopping) = (Arc::clone(&shared), service.clone(), stopping.clone());
                     deliveries.spawn(deliver_and_settle(shared, service, claimed, started, stopping));
                 }
+                if is_all {
+                    let next = shutdown.or(pin!(next_look(&shared))).await.flatten();
+                    look_at = look_at.min(next.unwrap_or(look_at));
+                }
             }
             if deletes_at <= Instant::now() {
-                let is_full = delete_done(&shared).await;
+                let is_full = shutdown.or(pin!(delete_done(&shared))).await.unwrap_or_default();
                 deletes_at = Instant::now() + if is_full { Duration::ZERO } else { DELETE_EVERY };
             }
-            match next(shutdown.as_mut(), &mut deliveries, &shared.handle, look_at.min(deletes_at)).await {
+            match next(&mut shutdown, &mut deliveries, &shared.handle, look_at.min(deletes_at)).await {
                 Wake::Shutdown => break,
                 Wake::Delivered(pause) => {
                     paused_until = paused_until.max(pause.and_then(|pause| Instant::now().checked_add(pause)));
@@ -121,13 +133,14 @@ where
 
 async fn claim<St: Store, R>(shared: &Shared<St, R>, room: usize) -> Option<Vec<Claimed>> {
     let numbers = &shared.numbers;
-    shared.of_store("claim", shared.store.claim(room, numbers.lease(), numbers.parked)).await
+    shared.of_store("claim", numbers.timeout, shared.store.claim(room, numbers.lease(), numbers.parked)).await
 }
 
 /// When the next message that the store knows of is due.
 async fn next_look<St: Store, R>(shared: &Shared<St, R>) -> Option<Instant> {
-    let due = shared.of_store("next_due", shared.store.next_due(shared.numbers.parked)).await??;
-    Instant::now().checked_add(due)
+    let due =
+        shared.of_store("next_due", shared.numbers.timeout, shared.store.next_due(shared.numbers.parked)).await??;
+    Instant::now().checked_add(if due.is_zero() { LOOK_AGAIN_AFTER } else { due })
 }
 
 /// Whether there may be more.
@@ -136,12 +149,13 @@ async fn delete_done<St: Store, R>(shared: &Shared<St, R>) -> bool {
     if keep == Duration::MAX {
         return false;
     }
-    let deleted = shared.of_store("delete_done", shared.store.delete_done(keep, DELETED_AT_ONCE)).await;
+    let call = shared.store.delete_done(keep, DELETED_AT_ONCE);
+    let deleted = shared.of_store("delete_done", shared.numbers.timeout, call).await;
     deleted == Some(DELETED_AT_ONCE)
 }
 
 async fn next<F: Future<Output = ()>, T: Send + 'static>(
-    mut shutdown: Pin<&mut F>,
+    shutdown: &mut Shutdown<'_, F>,
     deliveries: &mut JoinSet<Option<T>>,
     handle: &RelayHandle,
     look_at: Instant,
@@ -149,7 +163,7 @@ async fn next<F: Future<Output = ()>, T: Send + 'static>(
     let mut notified = pin!(handle.notified());
     let mut look = pin!(sleep_until(look_at));
     poll_fn(|cx| {
-        if shutdown.as_mut().poll(cx).is_ready() {
+        if shutdown.poll(cx) {
             return Poll::Ready(Wake::Shutdown);
         }
         match deliveries.poll_join_next(cx) {

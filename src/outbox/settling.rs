@@ -25,6 +25,10 @@ const WRITE_AGAIN_AFTER: Duration = Duration::from_millis(250);
 /// waits no longer than that.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
 
+/// The longest that a message waits because the upstream, or a layer, asks for it: who asks for more made a mistake, and a
+/// message that waits for years is not seen by anybody.
+const MAX_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Delivers a message and settles it. Returns how long the relay is to leave the upstream alone, if it is.
 pub(super) async fn deliver_and_settle<St, S, R>(
     shared: Arc<Shared<St, R>>,
@@ -61,12 +65,12 @@ impl<St, R> Shared<St, R> {
             Next::Done => (Settlement::Done, None),
             Next::Park { attempts } => (Settlement::Parked { attempts, reason }, None),
             Next::Retry { attempts, retry_after } => {
-                let after = retry_after.unwrap_or_default().saturating_add(self.pause(attempts));
+                let after = retry_after.unwrap_or_default().min(MAX_WAIT).saturating_add(self.pause(attempts));
                 (Settlement::Again { after, attempts, reason }, None)
             }
             Next::Wait { retry_after } => {
                 let jittered = self.pause(0);
-                let after = retry_after.unwrap_or_default().saturating_add(jittered);
+                let after = retry_after.unwrap_or_default().min(MAX_WAIT).saturating_add(jittered);
                 let pause = retry_after.unwrap_or(jittered).min(MAX_PAUSE);
                 (Settlement::Again { after, attempts: before, reason }, Some(pause))
             }
@@ -104,7 +108,9 @@ impl<St: Store, R> Shared<St, R> {
     async fn settle(&self, claim: &Claim, settlement: &Settlement, until: Option<Instant>) -> bool {
         let (relay, id) = (&*self.name, claim.id.as_str());
         loop {
-            match self.of_store("settle", self.store.settle(claim, settlement)).await {
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            let limit = left.map_or(self.numbers.timeout, |left| left.min(self.numbers.timeout));
+            match self.of_store("settle", limit, self.store.settle(claim, settlement)).await {
                 Some(Lease::Held) => return true,
                 Some(Lease::Lost) => {
                     tracing::warn!(relay, id, "lease lost");

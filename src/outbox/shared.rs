@@ -32,17 +32,17 @@ impl<St, R> Shared<St, R> {
         waits.next(&self.numbers.backoff, &mut *rng)
     }
 
-    /// What a call of the store returned, unless it failed or took longer than a delivery may take: that is traced and
-    /// counted.
+    /// What a call of the store returned, unless it failed or took longer than `limit`: that is traced and counted.
     pub(super) async fn of_store<T>(
         &self,
         method: &'static str,
+        limit: Duration,
         call: impl Future<Output = Result<T, StoreError>>,
     ) -> Option<T> {
-        let error = match within(end_of(self.numbers.timeout), call).await {
+        let error = match within(end_of(limit), call).await {
             Some(Ok(value)) => return Some(value),
             Some(Err(error)) => chain(&error),
-            None => format!("it did not return within {:?}", self.numbers.timeout),
+            None => format!("it did not return within {limit:?}"),
         };
         self.handle.counts().store_failures.add_one();
         tracing::warn!(relay = &*self.name, method, error, "outbox store failed");

@@ -6,13 +6,13 @@
 //!
 //! | column | what it holds |
 //! |---|---|
-//! | `place` | the order of insertion |
+//! | `place` | the order of insertion; never used again |
 //! | `queue` | which outbox of those in this table; each has ids, topics and relays of its own |
 //! | `id`, `topic`, `payload` | the [`Message`](crate::outbox::Message) |
 //! | `state` | `waiting`, `claimed`, `parked` or `done` |
 //! | `due` | when it may be claimed; of a claimed one, when its lease runs out; of a parked or done one, since when it is that; in milliseconds since 1970 |
 //! | `attempts` | how many attempts failed |
-//! | `claims` | how many times it was claimed: the fence |
+//! | `claims` | how many times it was claimed: with `place` the fence |
 //! | `lapses` | how many claims in a row ran out unsettled |
 //! | `reason` | why it was parked, or is delivered again |
 //!
@@ -22,7 +22,7 @@
 /// The table and its indexes, where they are missing. SQLite 3.42 or later.
 pub const SCHEMA: &str = "\
 CREATE TABLE IF NOT EXISTS outbox_messages (
-    place INTEGER PRIMARY KEY,
+    place INTEGER PRIMARY KEY AUTOINCREMENT,
     queue TEXT NOT NULL,
     id TEXT NOT NULL,
     topic TEXT NOT NULL,
@@ -48,7 +48,10 @@ VALUES (?1, ?2, ?3, ?4, CAST(unixepoch('subsec') * 1000 AS INTEGER) + ?5)
 ON CONFLICT (queue, id) DO NOTHING";
 
 /// Claims. Queue, limit, milliseconds of the lease, whether parked messages are stepped over. Returns id, topic, payload,
-/// attempts, claims, lapses.
+/// attempts, claim number, lapses.
+///
+/// The claim number is that of the place, times 2^20, plus that of the claims: a place does not come again, and so neither
+/// does a number where an id does, once its message was deleted.
 pub const CLAIM: &str = "\
 UPDATE outbox_messages
 SET state = 'claimed',
@@ -63,9 +66,9 @@ WHERE place IN (
         WHERE o.queue = m.queue AND o.topic = m.topic AND o.state <> 'done'
           AND (o.state = 'claimed' OR o.place < m.place AND (o.state <> 'parked' OR NOT ?4))))
     ORDER BY m.due, m.place LIMIT ?2)
-RETURNING id, topic, payload, attempts, claims, lapses";
+RETURNING id, topic, payload, attempts, abs(place) * 1048576 + claims, lapses";
 
-/// Settles a claim, if it holds; otherwise it changes no row. Queue, id, claims, the new state, milliseconds until it is
+/// Settles a claim, if it holds; otherwise it changes no row. Queue, id, claim number, the new state, milliseconds until it is
 /// due, and, or NULL to leave them as they are, attempts and reason.
 pub const SETTLE: &str = "\
 UPDATE outbox_messages
@@ -74,7 +77,7 @@ SET state = ?4,
     attempts = coalesce(?6, attempts),
     reason = coalesce(?7, reason),
     lapses = 0
-WHERE queue = ?1 AND id = ?2 AND claims = ?3 AND state = 'claimed'";
+WHERE queue = ?1 AND id = ?2 AND abs(place) * 1048576 + claims = ?3 AND state = 'claimed'";
 
 /// Milliseconds until the next message can be claimed, or no row. Queue, whether parked messages are stepped over.
 pub const NEXT_DUE: &str = "\

@@ -8,7 +8,7 @@ use pin_project_lite::pin_project;
 use super::settle::settle;
 use super::shared::Shared;
 use crate::boxed::Boxed;
-use crate::error::Rejectable;
+use crate::error::{Rejectable, effect_of_rejection};
 use crate::rules::{Classify, Effect, Failure, Replay, Verdict};
 
 pin_project! {
@@ -82,7 +82,7 @@ where
                         }
                         Err(error) => {
                             let verdict = this.shared.rules.classify(Err(&error));
-                            if !*asks || !is_unknown(verdict) {
+                            if !*asks || !is_unknown(verdict) && !may_have_acted(verdict, &error) {
                                 return Poll::Ready(Err(error));
                             }
                             (Err(error), verdict)
@@ -111,6 +111,11 @@ const fn is_unknown(verdict: Verdict) -> bool {
         Verdict::InProgress { .. } => true,
         Verdict::Success | Verdict::Declined | Verdict::Ignored => false,
     }
+}
+
+/// Whether the rejection that the rules ignore may be that of a service which acted, and then failed on a call of its own.
+fn may_have_acted<E: Rejectable>(verdict: Verdict, error: &E) -> bool {
+    verdict == Verdict::Ignored && effect_of_rejection(error) == Some(Effect::Unknown)
 }
 
 impl<F, R, Request, T, E> fmt::Debug for ResponseFuture<F, R, Request, T, E> {

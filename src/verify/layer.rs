@@ -70,8 +70,8 @@ impl<R: Clone, Request, T> VerifyLayer<R, Request, T> {
     /// How often it asks at most while the upstream is [`InProgress`](Verified::InProgress). Default: 3. With zero it does
     /// not ask, and voids at once: for an upstream that can be told and not asked.
     ///
-    /// Between two questions it waits for what the upstream said, at most a minute, plus 200 ms and doubling up to 5 s, with jitter. A
-    /// question that fails is not repeated: give the client that asks retries of its own.
+    /// Between two questions it waits for what the upstream said, at most a minute, plus 200 ms and doubling up to 5 s, with
+    /// jitter. A question that fails is not repeated: give the client that asks retries of its own.
     #[must_use]
     pub fn attempts(self, attempts: u32) -> Self {
         self.with(|config| config.attempts = attempts)

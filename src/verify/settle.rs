@@ -20,14 +20,15 @@ use crate::deadline::{deadline_in, end_of, within};
 use crate::error::{Rejectable, Rejection};
 use crate::rules::{Classify, Replay, Verdict};
 
-/// What the upstream asks for is obeyed up to this, as everywhere.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
-
 /// Between two questions. The first one is short because most work takes less; half of it is certain, so that no two
 /// questions come at once.
 fn backoff() -> Backoff {
     Backoff::exponential(Duration::from_millis(200)).max(Duration::from_secs(5))
 }
+
+/// The longest that an upstream in progress holds the caller before a question: what takes longer is for whoever settles the
+/// request later.
+const MAX_WAIT: Duration = Duration::from_secs(60);
 
 /// What becomes of a request that failed with an unknown effect.
 #[cold]
@@ -60,7 +61,7 @@ where
     let mut response = None;
 
     let mut pause = match verdict {
-        Verdict::InProgress { retry_after: Some(wait) } => wait.min(LONGEST_WAIT).max(config.after),
+        Verdict::InProgress { retry_after: Some(wait) } => wait.min(MAX_WAIT).max(config.after),
         _ => config.after,
     };
     let mut next = plan.ask(pause, time_left(deadline));
@@ -93,10 +94,8 @@ where
                     Ok(Ok(Verified::InProgress { retry_after })) => {
                         let (waits, rng) =
                             waits.get_or_insert_with(|| (Waits::default(), rand::make_rng::<SmallRng>()));
-                        pause = retry_after
-                            .unwrap_or_default()
-                            .min(LONGEST_WAIT)
-                            .saturating_add(waits.next(&backoff(), rng));
+                        let told = retry_after.unwrap_or_default().min(MAX_WAIT);
+                        pause = told.saturating_add(waits.next(&backoff(), rng));
                         open.reason = Reason::InProgress;
                         Heard::InProgress
                     }

@@ -96,7 +96,7 @@ pub(crate) async fn kill_and_audit<St: Store + 'static>(
 }
 
 /// Everything came, and the first deliveries of each topic are in its order.
-fn audit(accepted: &[String], ids: &[String]) {
+pub(crate) fn audit(accepted: &[String], ids: &[String]) {
     let mut first = BTreeSet::new();
     let mut topics: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for id in accepted {

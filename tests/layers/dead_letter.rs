@@ -105,6 +105,19 @@ async fn what_did_not_fail_is_not_kept() {
     }
 }
 
+/// As `tower::buffer` hands it on, or as a service that acted and then failed on a call of its own.
+#[tokio::test(start_paused = true)]
+async fn a_rejection_behind_another_error_is_kept_with_an_unknown_effect() {
+    let (sink, mut letters) = mpsc::channel(1);
+    let reject = |_: &'static str| async {
+        Err::<(), BoxError>(std::io::Error::other(Rejection::circuit_open("mail", None)).into())
+    };
+    let error = DeadLetterLayer::new(ErrorsOnly, sink).layer(service_fn(reject)).oneshot("order").await.unwrap_err();
+    assert_eq!(Rejection::find_in(&*error), Some(&Rejection::circuit_open("mail", None)));
+    let letter = letters.try_recv().unwrap();
+    assert_eq!((letter.request, letter.verdict, letter.effect), ("order", Verdict::Ignored, Effect::Unknown));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_response_that_the_rules_call_a_failure_is_kept_and_returned() {
     let (sink, mut letters) = mpsc::channel(1);

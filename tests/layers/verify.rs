@@ -100,13 +100,14 @@ async fn in_progress_is_asked_again_after_a_pause() {
     assert!((millis(3200)..=millis(3401)).contains(&second), "what the upstream said, and the backoff: {second:?}");
 }
 
-/// Whoever waits for a day for an upstream that says so, and has no deadline, waits for nothing that will come.
+/// The caller waits meanwhile, and has no deadline.
 #[tokio::test(start_paused = true)]
-async fn what_an_upstream_in_progress_asks_for_is_waited_for_up_to_a_minute() {
-    let (asked, day) = (Log::default(), Some(secs(86_400)));
-    let said = [Ok(Verified::in_progress(day)), Ok(Verified::Applied("receipt"))];
-    assert_eq!(outcome(hearing(said, &asked)).await, Ok("receipt"));
-    assert!((millis(60_100)..=millis(60_201)).contains(&asked.pauses()[0]), "{:?}", asked.pauses());
+async fn an_upstream_that_asks_for_a_century_is_asked_again_after_a_minute() {
+    let (asked, parked) = (Log::default(), Parked::default());
+    let century = || Ok(Verified::in_progress(Some(Duration::MAX)));
+    let layer = hearing([century(), century(), century()], &asked).on_unsettled(parked.put());
+    assert_eq!(timeout(secs(125), outcome(layer)).await, Ok(Err(Error::Service("reset"))));
+    assert_eq!((asked.count(), parked.one().reason), (3, Reason::InProgress));
 }
 
 #[tokio::test(start_paused = true)]
@@ -247,6 +248,21 @@ async fn it_asks_about_unknown_effects_only() {
         let layer = VerifyLayer::new(rules, |_, _| async { Said::Ok(Verified::Applied("receipt")) });
         let answer = layer.layer(failing(&Log::default())).oneshot("order").await;
         assert_eq!(answer == Ok("receipt"), asks, "{verdict:?}");
+    }
+}
+
+/// It may be that of a service which acted, and then failed on a call of its own.
+#[tokio::test(start_paused = true)]
+async fn it_asks_about_a_rejection_behind_another_error() {
+    let rejection = Rejection::circuit_open("mail", None);
+    let behind: fn(Rejection) -> BoxError = |rejection| std::io::Error::other(rejection).into();
+    for (error, asks) in [(behind, true), (BoxError::from, false)] {
+        let (parked, rejection) = (Parked::default(), rejection.clone());
+        let layer =
+            VerifyLayer::new(ErrorsOnly, |_, _| async { Said::Ok(Verified::Unknown) }).on_unsettled(parked.put());
+        let reject = service_fn(move |_| std::future::ready(Err::<&'static str, _>(error(rejection.clone()))));
+        layer.layer(reject).oneshot("order").await.unwrap_err();
+        assert_eq!(parked.take().len(), usize::from(asks));
     }
 }
 

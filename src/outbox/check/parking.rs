@@ -42,6 +42,17 @@ pub(super) async fn parked_messages_are_listed_with_their_reasons<St: Store>(sto
     equal("parked", store.parked(3, 2).await?.len(), 0)
 }
 
+/// It is what an upstream said. A store that cannot keep each character of it replaces those.
+pub(super) async fn a_reason_may_be_any_text<St: Store>(store: &St) -> Fact {
+    insert(store, &["a/1"]).await?;
+    let claimed = claim_one(store, "a/1").await?;
+    let reason = "ü'\"\\%\0\u{1f4b8}\n".to_owned();
+    settle(store, &claimed.claim, &Settlement::Parked { attempts: 1, reason: reason.clone() }).await?;
+    let listed = store.parked(0, 10).await?;
+    let kept = listed.first().map(|parked| parked.reason.chars().count());
+    equal("characters of the reason", kept, Some(reason.chars().count()))
+}
+
 pub(super) async fn an_unparked_message_keeps_its_id_and_its_place<St: Store>(store: &St) -> Fact {
     insert(store, &["a/1", "a/2"]).await?;
     let claimed = claim_one(store, "a/1").await?;

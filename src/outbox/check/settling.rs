@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::fact::{Fact, LONG, claim_one, claims_nothing, equal, insert, lapse, settle};
+use super::fact::{Fact, LONG, claim_and_lapse, claim_one, claims_nothing, equal, insert, lapse, settle};
 use super::fact::{again, claim, parked};
 use crate::outbox::settlement::Settlement;
 use crate::outbox::store::Store;
@@ -25,6 +25,23 @@ pub(super) async fn done_messages_are_deleted_in_batches_and_nothing_else_is<St:
     equal("deleted", store.delete_done(Duration::ZERO, 3).await?, 0)?;
     equal("parked", store.parked(0, 10).await?.len(), 1)?;
     claim_one(store, "b/1").await.map(drop)
+}
+
+/// The one who held the first lease may have been asleep for long.
+pub(super) async fn a_lease_lost_stays_lost_when_the_id_is_inserted_again<St: Store>(store: &St) -> Fact {
+    insert(store, &["a/1"]).await?;
+    let lost = claim_and_lapse(store, "a/1").await?;
+    let held = claim_one(store, "a/1").await?;
+    settle(store, &held.claim, &Settlement::Done).await?;
+    equal("deleted", store.delete_done(Duration::ZERO, 10).await?, 1)?;
+    insert(store, &["a/1"]).await?;
+    for _ in 0..2 {
+        let again_held = claim_and_lapse(store, "a/1").await?;
+        super::fact::cannot_settle(store, &lost.claim).await?;
+        super::fact::cannot_settle(store, &held.claim).await?;
+        equal("a larger claim number", again_held.claim.number > held.claim.number, true)?;
+    }
+    Ok(())
 }
 
 pub(super) async fn a_claim_of_a_deleted_message_is_lost<St: Store>(store: &St) -> Fact {

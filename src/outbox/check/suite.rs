@@ -63,8 +63,11 @@ where
         "done messages are deleted in batches and nothing else is" =>
             super::settling::done_messages_are_deleted_in_batches_and_nothing_else_is,
         "a claim of a deleted message is lost" => super::settling::a_claim_of_a_deleted_message_is_lost,
+        "a lost lease stays lost when the id is inserted again" =>
+            super::settling::a_lease_lost_stays_lost_when_the_id_is_inserted_again,
         "a parked head blocks its topic or is stepped over" => super::parking::a_parked_head_blocks_its_topic_or_is_stepped_over,
         "parked messages are listed with their reasons" => super::parking::parked_messages_are_listed_with_their_reasons,
+        "a reason may be any text" => super::parking::a_reason_may_be_any_text,
         "an unparked message keeps its id and its place" => super::parking::an_unparked_message_keeps_its_id_and_its_place,
         "only what is parked is unparked" => super::parking::only_what_is_parked_is_unparked,
         "the next due is that of what can be claimed" => super::times::the_next_due_is_that_of_what_can_be_claimed,

@@ -30,7 +30,8 @@ struct Row {
     state: State,
     /// When it may be claimed: as it falls due, or, while it is claimed, as the lease runs out. `None` is beyond the clock.
     due: Option<Instant>,
-    claims: u64,
+    /// The number of its last claim.
+    claim: u64,
     lapses: u32,
 }
 
@@ -38,6 +39,8 @@ struct Row {
 pub(super) struct Ledger {
     rows: BTreeMap<u64, Row>,
     next: u64,
+    /// Of all messages, so that no number comes again where an id does.
+    claims: u64,
     by_id: HashMap<String, u64>,
     /// Of each topic those that are not done.
     topics: BTreeMap<String, BTreeSet<u64>>,
@@ -56,7 +59,7 @@ impl Ledger {
         self.by_id.insert(message.id.clone(), place);
         self.topics.entry(message.topic.clone()).or_default().insert(place);
         let due = now.checked_add(message.due_in);
-        let row = Row { message: message.clone(), state: State::Waiting, due, claims: 0, lapses: 0 };
+        let row = Row { message: message.clone(), state: State::Waiting, due, claim: 0, lapses: 0 };
         self.rows.insert(place, row);
         true
     }
@@ -83,8 +86,9 @@ impl Ledger {
             row.lapses = if row.state == State::Claimed { row.lapses.saturating_add(1) } else { 0 };
             row.state = State::Claimed;
             row.due = now.checked_add(lease);
-            row.claims += 1;
-            Some(Claimed::new(row.message.clone(), Claim::new(row.message.id.as_str(), row.claims), row.lapses))
+            self.claims += 1;
+            row.claim = self.claims;
+            Some(Claimed::new(row.message.clone(), Claim::new(row.message.id.as_str(), row.claim), row.lapses))
         };
         due.into_iter().filter_map(claim).collect()
     }
@@ -92,7 +96,7 @@ impl Ledger {
     pub(super) fn settle(&mut self, claim: &Claim, settlement: &Settlement, now: Instant) -> Lease {
         let Some(place) = self.by_id.get(&claim.id).copied() else { return Lease::Lost };
         let Some(row) = self.rows.get_mut(&place) else { return Lease::Lost };
-        if row.state != State::Claimed || row.claims != claim.number {
+        if row.state != State::Claimed || row.claim != claim.number {
             return Lease::Lost;
         }
         match settlement {

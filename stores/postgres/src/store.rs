@@ -137,6 +137,8 @@ impl Store for PostgresStore {
             }
             Settlement::Parked { attempts, reason } => ("parked", 0.0, Some(i64::from(*attempts)), Some(reason)),
         };
+        // A text holds no null character here, and a result that cannot be written is delivered again.
+        let reason = reason.map(|reason| reason.replace('\0', "\u{fffd}"));
         let Ok(number) = i64::try_from(claim.number) else { return Ok(Lease::Lost) };
         let values: [Value<'_>; 7] = [
             text(&queue),

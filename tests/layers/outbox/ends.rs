@@ -58,6 +58,20 @@ async fn each_result_has_its_row() {
     }
 }
 
+/// What asks for a century, or for seconds without end, is a mistake; a message that waits for it is seen by nobody.
+#[tokio::test(start_paused = true)]
+async fn no_upstream_holds_a_message_back_for_longer_than_a_day() {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    for act in [Act::Throttle(Some(Duration::MAX)), Act::Reject(Rejection::rate_limited(Some(400 * DAY)))] {
+        let (store, upstream) = (MemoryStore::new(), Upstream::with([act.clone()]));
+        insert(&store, &["a/1"]).await;
+        let start = Instant::now();
+        let relay = relay(&store, &upstream).poll_every(3_600 * SECOND).build().unwrap();
+        relay.run(sleep(2 * DAY)).await;
+        assert_eq!(upstream.times(start), [Duration::ZERO, DAY + SECOND], "{act:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_message_is_parked_with_its_last_reason_once_its_attempts_are_used_up() {
     let (store, upstream) =

@@ -187,3 +187,41 @@ async fn a_service_that_is_not_ready_in_time_was_not_asked() {
     assert_eq!((states(&store), attempts(&store)), (vec![State::Waiting], vec![0]));
     assert!(handle.waited() >= 4, "{}", handle.waited());
 }
+
+/// A transaction of somebody else holds the row: it is due, and nobody can claim it.
+#[derive(Clone)]
+struct Locked(MemoryStore, Arc<Mutex<u32>>);
+
+impl Store for Locked {
+    as_in_memory! {
+        insert(message: &Message) -> ();
+        settle(claim: &windbreak::outbox::Claim, settlement: &windbreak::outbox::Settlement) -> windbreak::outbox::Lease;
+        next_due(parked: ParkedHead) -> Option<Duration>;
+        parked(offset: usize, limit: usize) -> Vec<windbreak::outbox::Parked>;
+        unpark(id: &str) -> bool;
+        delete_done(for_longer_than: Duration, limit: usize) -> usize;
+    }
+
+    async fn claim(
+        &self,
+        _: usize,
+        _: Duration,
+        _: ParkedHead,
+    ) -> Result<Vec<windbreak::outbox::Claimed>, windbreak::outbox::StoreError> {
+        *self.1.lock().unwrap() += 1;
+        Ok(Vec::new())
+    }
+}
+
+/// In real time: a relay that never rests would stop the clock.
+#[tokio::test]
+async fn what_is_due_and_cannot_be_claimed_does_not_keep_the_relay_busy() {
+    let (store, upstream) = (MemoryStore::new(), Upstream::default());
+    insert(&store, &["a/1"]).await;
+    let claims = Arc::default();
+    let locked = Locked(store, Arc::clone(&claims));
+    let relay = Relay::builder("test", locked, upstream, rules()).poll_every(10 * SECOND).build().unwrap();
+    relay.run(sleep(SECOND / 2)).await;
+    let claims = *claims.lock().unwrap();
+    assert!((2..=60).contains(&claims), "{claims} claims");
+}

@@ -17,15 +17,17 @@ pub struct NewOrder {
 
 /// The longest id, and the longest name of a customer: both stand in keys, URLs and events.
 const MAX_ID: usize = 64;
+
+fn is_id(text: &str) -> bool {
+    (1..=MAX_ID).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
 /// A hundred thousand: above it somebody has mistaken the unit.
 const MAX_CENTS: u64 = 10_000_000;
 
 impl NewOrder {
     /// Names the field, its value and the bound.
     pub fn check(&self) -> Result<(), String> {
-        let is_id = |text: &str| {
-            (1..=MAX_ID).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-        };
         for (field, text) in [("id", &self.id), ("customer", &self.customer)] {
             if !is_id(text) {
                 return Err(format!("`{field}` is {text:?}: it must be 1 to {MAX_ID} letters, digits or `-`"));
@@ -136,10 +138,11 @@ impl Key {
         Self { order: order.id.clone(), attempt: order.attempt }
     }
 
-    /// `None` for a text that is no key of ours.
+    /// `None` for a text that is no key of ours, to the letter: a provider knows no other by it.
     pub fn parse(text: &str) -> Option<Self> {
         let (order, attempt) = text.rsplit_once('.')?;
-        Some(Self { order: order.to_owned(), attempt: attempt.parse().ok()? })
+        let key = Self { order: order.to_owned(), attempt: attempt.parse().ok()? };
+        (is_id(order) && key.to_string() == text).then_some(key)
     }
 }
 

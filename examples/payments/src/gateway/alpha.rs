@@ -21,6 +21,12 @@ struct Payment {
 }
 
 #[derive(Deserialize)]
+struct Voided {
+    reference: String,
+    status: String,
+}
+
+#[derive(Deserialize)]
 struct Refusal {
     error: Code,
 }
@@ -90,8 +96,10 @@ impl Api for Alpha {
         post("/v1/voids", &json!({ "reference": key.to_string() }))
     }
 
-    fn read_void(&self, response: &Response<Bytes>) -> Result<(), PayError> {
-        if response.status() == 200 { Ok(()) } else { Err(PayError::unclear("not voided")) }
+    fn read_void(&self, key: &Key, response: &Response<Bytes>) -> Result<(), PayError> {
+        let voided: Voided = serde_json::from_slice(response.body()).map_err(|_| UNREADABLE)?;
+        let is_voided = response.status() == 200 && voided.status == "voided" && voided.reference == key.to_string();
+        if is_voided { Ok(()) } else { Err(PayError::unclear("not voided")) }
     }
 
     fn list(&self) -> Request<Bytes> {

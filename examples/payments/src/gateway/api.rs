@@ -45,7 +45,8 @@ pub trait Api: Send + Sync {
     fn read_find(&self, key: &Key, response: &Response<Bytes>) -> Result<Found, PayError>;
 
     fn void(&self, key: &Key) -> Request<Bytes>;
-    fn read_void(&self, response: &Response<Bytes>) -> Result<(), PayError>;
+    /// It is voided only if the response says so of this key: one that nobody can read says nothing, whatever its status is.
+    fn read_void(&self, key: &Key, response: &Response<Bytes>) -> Result<(), PayError>;
 
     fn list(&self) -> Request<Bytes>;
     fn read_list(&self, response: &Response<Bytes>) -> Result<Vec<Listed>, PayError>;

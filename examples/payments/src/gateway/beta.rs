@@ -52,10 +52,17 @@ fn find(key: &Key, response: &Response<Bytes>) -> Result<Found, PayError> {
         return Err(PayError::unclear("status"));
     }
     let reply: Reply = serde_urlencoded::from_bytes(response.body()).map_err(|_| UNREADABLE)?;
-    if reply.order_no.as_ref().is_some_and(|order_no| *order_no != key.to_string()) {
-        return Err(PayError::unclear("another payment"));
+    let another = Err(PayError::unclear("another payment"));
+    match &reply.order_no {
+        Some(order_no) if *order_no != key.to_string() => another,
+        Some(_) => found(&reply.code, &reply.sum, &reply.txn),
+        // Only what is no payment has no order.
+        None => match found(&reply.code, &reply.sum, &reply.txn) {
+            Ok(Found::NotFound) => Ok(Found::NotFound),
+            Ok(_) => another,
+            Err(error) => Err(error),
+        },
     }
-    found(&reply.code, &reply.sum, &reply.txn)
 }
 
 impl Api for Beta {
@@ -84,9 +91,10 @@ impl Api for Beta {
         post("/netcancel", &[("order_no", key.to_string())])
     }
 
-    fn read_void(&self, response: &Response<Bytes>) -> Result<(), PayError> {
+    fn read_void(&self, key: &Key, response: &Response<Bytes>) -> Result<(), PayError> {
         let reply: Reply = serde_urlencoded::from_bytes(response.body()).map_err(|_| UNREADABLE)?;
-        if reply.code == "0000" { Ok(()) } else { Err(PayError::unclear("not voided")) }
+        let is_voided = response.status() == 200 && reply.code == "0000" && reply.order_no == Some(key.to_string());
+        if is_voided { Ok(()) } else { Err(PayError::unclear("not voided")) }
     }
 
     fn list(&self) -> Request<Bytes> {

@@ -49,7 +49,7 @@ impl<W: Wire> Client<W> {
 
     pub async fn void(&self, key: &Key) -> Result<(), PayError> {
         let response = self.send(self.api.void(key)).await?;
-        self.api.read_void(&response)
+        self.api.read_void(key, &response)
     }
 
     pub async fn list(&self) -> Result<Vec<Listed>, PayError> {

@@ -1,5 +1,5 @@
 use super::shop::Shop;
-use crate::domain::{News, Provider};
+use crate::domain::{Decision, Key, News, Provider, decide};
 use crate::gateway::{CallbackNews, Found, Wire};
 use crate::gauge::observed;
 use crate::storage::{Recorded, Storage, StorageError, Told};
@@ -12,8 +12,10 @@ pub enum Heard {
     /// Nobody can read it.
     Unreadable(String),
     UnknownOrder,
-    /// It contradicts what is final.
+    /// It contradicts what is final, or what the provider itself says.
     Rejected(&'static str),
+    /// The provider did not say now whether it is true: it is to send it again.
+    Unconfirmed,
 }
 
 impl Heard {
@@ -23,12 +25,14 @@ impl Heard {
             Self::Unreadable(_) => 400,
             Self::UnknownOrder => 404,
             Self::Rejected(_) => 409,
+            Self::Unconfirmed => 503,
         }
     }
 }
 
 impl<W: Wire, S: Storage> Shop<W, S> {
-    /// Each callback is recorded, with what was made of it.
+    /// Each callback is recorded, with what was made of it. Anybody can send one, so nothing is changed because of it: the
+    /// provider that is said to have sent it is asked first.
     ///
     /// # Errors
     ///
@@ -40,7 +44,8 @@ impl<W: Wire, S: Storage> Shop<W, S> {
                 Err(what) => (Heard::Unreadable(what.clone()), format!("unreadable: {what}")),
                 Ok(news) => self.hear(from, news).await?,
             };
-            let body = String::from_utf8_lossy(body).into_owned();
+            // A text of PostgreSQL holds no null character.
+            let body = String::from_utf8_lossy(body).replace('\0', "\u{fffd}");
             self.storage().record(&Recorded { from, body, end }).await?;
             Ok(heard)
         })
@@ -54,6 +59,17 @@ impl<W: Wire, S: Storage> Shop<W, S> {
     ) -> Result<(Heard, String), StorageError> {
         let Some(news) = news(from, found) else { return Ok((Heard::Well, "says nothing".to_owned())) };
         let well = |what: &str| (Heard::Well, what.to_owned());
+        if self.changes(&key, &news).await? {
+            let said = self.within(self.inside.gateway.client(from).find(&key)).await;
+            match said.map(|found| self::news(from, found)) {
+                Ok(Some(said)) if said == news => {}
+                Ok(_) => {
+                    let why = "the provider says otherwise";
+                    return Ok((Heard::Rejected(why), format!("rejected: {why}")));
+                }
+                Err(error) => return Ok((Heard::Unconfirmed, format!("not confirmed: {error}"))),
+            }
+        }
         Ok(match self.inside.journal.tell(&key, &news, "callback").await? {
             Told::Changed(_) => well("applied"),
             Told::Known(_) => well("known"),
@@ -61,6 +77,12 @@ impl<W: Wire, S: Storage> Shop<W, S> {
             Told::UnknownOrder => (Heard::UnknownOrder, "unknown order".to_owned()),
             Told::Contradiction(_, why) => (Heard::Rejected(why), format!("rejected: {why}")),
         })
+    }
+
+    /// Whether the row would change.
+    async fn changes(&self, key: &Key, news: &News) -> Result<bool, StorageError> {
+        let order = self.storage().order(&key.order).await?;
+        Ok(order.is_some_and(|order| matches!(decide(&order, key.attempt, news), Decision::Set(_))))
     }
 }
 

@@ -58,7 +58,9 @@ pub fn compare(orders: &[Order], lists: &[(Provider, Vec<Listed>)]) -> Vec<Diffe
             };
             match &order.state {
                 State::Completed { at, .. } if at == provider && key.attempt == order.attempt => {
-                    charged.insert(&order.id);
+                    if !charged.insert(&order.id) {
+                        differences.push(person(&order.id, format!("charged more than once at {provider}")));
+                    }
                     if *cents != order.cents {
                         let what = format!("charged {cents} at {provider} instead of {}", order.cents);
                         differences.push(person(&order.id, what));

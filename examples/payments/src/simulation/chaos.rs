@@ -7,6 +7,7 @@ use tokio::time::sleep;
 
 use super::incarnation::Process;
 use crate::provider::{CallBack, Condition};
+use crate::service::Heard;
 use crate::storage::Trouble;
 
 fn millis(rng: &mut SmallRng, range: std::ops::Range<u64>) -> Duration {
@@ -66,7 +67,7 @@ pub(super) async fn courier(process: Process, seed: u64, mut calls: UnboundedRec
                 for _ in 0..3 {
                     let (from, body) = (call.from, call.body.clone());
                     let heard = process.call(move |shop| async move { shop.callback(from, &body).await }).await;
-                    if matches!(heard, Some(Ok(_))) {
+                    if matches!(heard, Some(Ok(heard)) if heard != Heard::Unconfirmed) {
                         return;
                     }
                     sleep(Duration::from_millis(500)).await;

@@ -2,29 +2,36 @@
 
 use std::time::Duration;
 
-use payments::domain::{NewOrder, Provider, State};
+use payments::domain::{Key, NewOrder, News, Provider, State};
+use payments::gateway::{Answer, Charge};
+use payments::provider::Condition;
 use payments::service::{Heard, Reply};
-use payments::storage::{Postgres, Sqlite, Storage, StorageError};
+use payments::storage::{Change, Journal, Postgres, Sqlite, Storage, StorageError};
 
 use crate::databases::{Folder, facts, with_postgres};
-use crate::shop::{Stage, new_order};
+use crate::shop::{Stage, new_order, numbers};
 
 facts![
     a_callback_that_nobody_can_read_is_rejected_and_recorded,
     a_callback_for_an_unknown_order_is_rejected_and_recorded,
     a_callback_that_contradicts_a_final_state_is_recorded_and_never_applied,
+    a_callback_that_its_provider_does_not_confirm_changes_nothing,
+    a_callback_waits_for_a_provider_that_does_not_say,
     a_callback_before_the_answer_is_applied_once,
     an_order_that_is_not_valid_is_refused_by_its_field,
 ];
 
 async fn a_callback_that_nobody_can_read_is_rejected_and_recorded<S: Storage>(storage: S) {
     let stage = Stage::new(storage.clone()).await;
-    let bodies: [(Provider, &[u8]); 6] = [
+    let bodies: [(Provider, &[u8]); 9] = [
         (Provider::Alpha, b""),
         (Provider::Alpha, b"{\"reference\":"),
         (Provider::Alpha, b"\xff\xfe"),
         (Provider::Alpha, br#"{"reference":"a","amount":1,"status":"captured"}"#),
         (Provider::Alpha, br#"{"reference":"a.1","amount":1,"status":"sold"}"#),
+        (Provider::Alpha, b"\0"),
+        (Provider::Alpha, br#"{"reference":"a\u0000.1","amount":1,"status":"captured"}"#),
+        (Provider::Alpha, br#"{"reference":"a.+1","amount":1,"status":"captured"}"#),
         (Provider::Beta, b"code=0000&order_no=a.1&sum=12,50"),
     ];
     for (from, body) in bodies {
@@ -33,7 +40,7 @@ async fn a_callback_that_nobody_can_read_is_rejected_and_recorded<S: Storage>(st
         assert_eq!(heard.status(), 400);
     }
     let recorded = storage.recorded().await.unwrap();
-    assert_eq!(recorded.len(), 6);
+    assert_eq!(recorded.len(), 9);
     assert!(recorded.iter().all(|recorded| recorded.end.starts_with("unreadable: ")), "{recorded:?}");
 }
 
@@ -62,6 +69,48 @@ async fn a_callback_that_contradicts_a_final_state_is_recorded_and_never_applied
     assert_eq!(recorded.len(), 3);
     assert!(recorded.iter().all(|recorded| recorded.end.starts_with("rejected: ")), "{recorded:?}");
     assert_eq!(storage.history("a").await.unwrap().len(), 3 + 3);
+}
+
+/// An order that is about to be sent to Alpha, or voided there, and that Alpha has not heard of.
+async fn sent<S: Storage>(storage: &S, id: &str, news: &[News]) -> Key {
+    let journal = Journal::new(storage.clone(), numbers().sweep_after);
+    let new = Change::new_order(&new_order(id), journal.sweep_after());
+    storage.place(&new).await.unwrap();
+    let key = Key::of(&new.after);
+    for news in news {
+        journal.tell(&key, news, "test").await.unwrap();
+    }
+    key
+}
+
+/// Anybody can send one.
+async fn a_callback_that_its_provider_does_not_confirm_changes_nothing<S: Storage>(storage: S) {
+    let stage = Stage::new(storage.clone()).await;
+    let at = Provider::Alpha;
+    sent(&storage, "a", &[News::Sending(at)]).await;
+    sent(&storage, "b", &[News::Sending(at), News::Voiding(at)]).await;
+    for (order, status) in [("a", "captured"), ("a", "declined"), ("a", "voided"), ("b", "voided")] {
+        let before = stage.order(order).await;
+        let body = format!(r#"{{"reference":"{order}.1","amount":1250,"status":"{status}","receipt":"r1"}}"#);
+        let heard = stage.shop.callback(at, body.as_bytes()).await.unwrap();
+        assert_eq!((heard.status(), stage.order(order).await), (409, before), "{body}");
+        let recorded = storage.recorded().await.unwrap().pop().unwrap();
+        assert_eq!(recorded.end, "rejected: the provider says otherwise");
+    }
+}
+
+async fn a_callback_waits_for_a_provider_that_does_not_say<S: Storage>(storage: S) {
+    let stage = Stage::new(storage.clone()).await;
+    let at = Provider::Alpha;
+    let charge = Charge { key: sent(&storage, "a", &[News::Sending(at)]).await, cents: 1_250 };
+    let Ok(Answer::Charged { receipt, .. }) = stage.shop.gateway().client(at).charge(charge).await else { panic!() };
+    let body = format!(r#"{{"reference":"a.1","amount":1250,"status":"captured","receipt":"{receipt}"}}"#);
+    stage.providers[0].set_condition(Condition::Silent);
+    assert_eq!(stage.shop.callback(at, body.as_bytes()).await.unwrap().status(), 503);
+    assert_eq!(stage.state("a").await, State::Pending(Some(at)));
+    stage.providers[0].set_condition(Condition::Up);
+    assert_eq!(stage.shop.callback(at, body.as_bytes()).await, Ok(Heard::Well));
+    assert_eq!(stage.state("a").await, State::Completed { at, receipt });
 }
 
 async fn a_callback_before_the_answer_is_applied_once<S: Storage>(storage: S) {

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "all of it is tests, and what fails here fails one of them")]
 
+mod answers;
 mod bad_input;
 mod databases;
 mod events;

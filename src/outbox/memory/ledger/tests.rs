@@ -35,6 +35,7 @@ enum Step {
 struct Model {
     now: u64,
     rows: Vec<Entry>,
+    claims: u64,
 }
 
 struct Entry {
@@ -71,7 +72,8 @@ impl Model {
         for place in due {
             let row = &mut self.rows[place];
             row.lapses = if row.state == "claimed" { row.lapses + 1 } else { 0 };
-            (row.state, row.due, row.claims) = ("claimed", self.now + lease, row.claims + 1);
+            self.claims += 1;
+            (row.state, row.due, row.claims) = ("claimed", self.now + lease, self.claims);
             claimed.push((row.id.clone(), row.claims, row.attempts, row.lapses));
         }
         claimed

@@ -4,9 +4,12 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
-use windbreak::outbox::{Relay, Store, StoreError};
+use tower::service_fn;
+use windbreak::Error;
+use windbreak::outbox::{Message, Relay, Store, StoreError};
 use windbreak::rules::ErrorsOnly;
 use windbreak_postgres::PostgresStore;
+use windbreak_postgres::tokio_postgres::NoTls;
 
 use crate::server::schema;
 use crate::support::upstream::Upstream;
@@ -105,4 +108,36 @@ async fn a_relay_whose_connection_is_cut_connects_again_and_loses_nothing() {
     assert_eq!(accepted.len(), MESSAGES);
     assert!(cuts >= 2, "{cuts} cuts");
     assert!(handle.store_failures() > 0);
+}
+
+/// What must not begin anew each time: the relay gives its store no longer than a delivery may take.
+#[tokio::test]
+async fn a_connection_that_takes_longer_than_a_call_may_is_made_all_the_same() {
+    let Some(schema) = schema().await else { return };
+    schema.store().await.insert(&message("a/1")).await.unwrap();
+    let url = schema.url.clone();
+    let store = PostgresStore::new(move || {
+        let url = url.clone();
+        async move {
+            sleep(Duration::from_millis(500)).await;
+            let (client, connection) = windbreak_postgres::tokio_postgres::connect(&url, NoTls).await?;
+            tokio::spawn(connection);
+            Ok(client)
+        }
+    });
+    let deliver = service_fn(|_: Message| async { Ok::<_, Error<std::io::Error>>(()) });
+    let relay = Relay::builder("slow", store, deliver, ErrorsOnly)
+        .timeout(Duration::from_millis(200))
+        .poll_every(Duration::from_millis(20))
+        .build()
+        .unwrap();
+    let handle = relay.handle();
+    let patience = Instant::now() + Duration::from_secs(5);
+    let delivered = async {
+        while handle.delivered() == 0 && Instant::now() < patience {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    relay.run(delivered).await;
+    assert_eq!(handle.delivered(), 1);
 }

@@ -9,4 +9,5 @@ mod failing;
 mod killed;
 mod listening;
 mod server;
+mod terminated;
 mod transactions;

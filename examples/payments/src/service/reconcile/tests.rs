@@ -52,6 +52,14 @@ fn a_charge_of_an_open_order_is_settled() {
 }
 
 #[test]
+fn a_key_that_is_charged_twice_is_for_a_person() {
+    let orders = [order("a", paid(Provider::Alpha))];
+    let lists = both(vec![charged("a.1", 100), charged("a.1", 100)], vec![]);
+    let twice = Difference::ForAPerson("a".to_owned(), "charged more than once at alpha".to_owned());
+    assert_eq!(compare(&orders, &lists), [twice]);
+}
+
+#[test]
 fn what_nobody_may_repair_is_for_a_person() {
     let orders = [order("a", paid(Provider::Alpha)), order("b", paid(Provider::Beta))];
     let lists = both(vec![charged("a.1", 99), charged("x", 5), charged("y.1", 5)], vec![]);
