@@ -87,6 +87,20 @@ async fn a_probe_that_hangs_does_not_keep_it_pending_for_ever() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_open_wait_that_a_switch_shortens_wakes_it_at_its_new_end() {
+    let circuit = two_strikes().build().unwrap();
+    trip(&circuit);
+    let mut task = spawn(pending!(circuit));
+    assert!(!ready!(task));
+    circuit.force_open_for(SECOND);
+    assert!(task.is_woken());
+    assert!(!ready!(task), "open for another second");
+    advance(SECOND + Duration::from_millis(2)).await;
+    assert!(task.is_woken());
+    assert!(ready!(task));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_circuit_that_opens_after_poll_ready_still_rejects() {
     let circuit = two_strikes().build().unwrap();
     let mut task = spawn(pending!(circuit));
