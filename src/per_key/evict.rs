@@ -84,11 +84,9 @@ impl Evict for Bottom {
 
 impl Evict for Circuit {
     fn keep(&self) -> Keep {
-        let snapshot = self.snapshot();
-        match snapshot.state {
-            State::Closed if snapshot.tally.failures == 0 && snapshot.tally.slow == 0 => Keep::No,
-            State::Closed => Keep::UntilIdle,
-            State::Open | State::HalfOpen if !self.rejects() => Keep::UntilIdle,
+        match self.look() {
+            (State::Closed, tally, _) if tally.failures == 0 && tally.slow == 0 => Keep::No,
+            (State::Closed, ..) | (State::Open | State::HalfOpen, _, false) => Keep::UntilIdle,
             _ => Keep::Yes,
         }
     }

@@ -176,6 +176,35 @@ async fn an_open_circuit_is_forgotten_once_its_wait_is_over_and_nobody_asks() {
     assert!(layer.get(&2).is_none());
 }
 
+/// That its time to recover is over shows with the next request, and there is none.
+#[tokio::test(start_paused = true)]
+async fn a_circuit_that_has_recovered_is_forgotten_once_nobody_asks() {
+    let rules = Circuit::builder("rules").count_window(1).open_for(Duration::from_secs(1)).probes(1);
+    let rules = rules.recover_over(Duration::from_secs(100)).build().unwrap();
+    let circuit = move |key: &u32| CircuitBreakerLayer::new(rules.sibling(format!("{key}")), ErrorsOnly);
+    let layer = PerKeyLayer::new(100, |key: &u32| *key, circuit).unwrap().max_idle(Duration::from_secs(60));
+    let was_down = AtomicUsize::new(0);
+    let client = ServiceBuilder::new().layer(layer.clone()).map_err(Error::Service).service(service_fn(|key: u32| {
+        let is_down = key == 2 && was_down.fetch_add(1, Ordering::Relaxed) == 0;
+        async move { if is_down { Err("down") } else { Ok(key) } }
+    }));
+    let others = async || {
+        for key in (1..200).step_by(2) {
+            let _ = client.clone().oneshot(key).await;
+        }
+    };
+    let _ = client.clone().oneshot(2).await;
+    advance(Duration::from_secs(1)).await;
+    let _ = client.clone().oneshot(2).await;
+    advance(Duration::from_secs(61)).await;
+    others().await;
+    let state = layer.get(&2).map(|entry| entry.layer().circuit().state());
+    assert_eq!(state, Some(State::Recovering), "it rejects some for 39 s more");
+    advance(Duration::from_secs(61)).await;
+    others().await;
+    assert!(layer.get(&2).is_none());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_bulkhead_of_two_never_has_more_in_flight_however_many_strangers_come() {
     let bulkhead = BulkheadLayer::new(2).unwrap();
