@@ -6,7 +6,7 @@ use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
-use tokio::time::advance;
+use tokio::time::{advance, sleep};
 use tower::util::MapResponseLayer;
 use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
 use windbreak::circuit_breaker::State;
@@ -104,7 +104,7 @@ async fn an_idle_key_that_protects_nothing_is_forgotten() {
     for key in 0..10 {
         let _ = client.clone().oneshot(key).await;
     }
-    for _ in 0..3 {
+    for _ in 0..4 {
         advance(Duration::from_secs(30)).await;
         for _ in 0..100 {
             let _ = client.clone().oneshot(0).await;
@@ -201,6 +201,34 @@ async fn a_circuit_that_has_recovered_is_forgotten_once_nobody_asks() {
     let state = layer.get(&2).map(|entry| entry.layer().circuit().state());
     assert_eq!(state, Some(State::Recovering), "it rejects some for 39 s more");
     advance(Duration::from_secs(61)).await;
+    others().await;
+    assert!(layer.get(&2).is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn how_long_a_key_is_idle_counts_from_the_end_of_its_last_request() {
+    let rules = Circuit::builder("rules").count_window(10).minimum_calls(2).build().unwrap();
+    let circuit = move |key: &u32| CircuitBreakerLayer::new(rules.sibling(format!("{key}")), ErrorsOnly);
+    let layer = PerKeyLayer::new(100, |key: &u32| *key, circuit).unwrap().max_idle(Duration::from_secs(60));
+    let client =
+        ServiceBuilder::new().layer(layer.clone()).map_err(Error::Service).service(service_fn(|key: u32| async move {
+            if key == 2 {
+                sleep(Duration::from_secs(100)).await;
+                return Err("down");
+            }
+            Ok(key)
+        }));
+    let others = async || {
+        for key in (1..200).step_by(2) {
+            let _ = client.clone().oneshot(key).await;
+        }
+    };
+    let _ = client.clone().oneshot(2).await;
+    others().await;
+    let failures = layer.get(&2).map(|entry| entry.layer().circuit().snapshot().tally.failures);
+    assert_eq!(failures, Some(1), "it was in use until now");
+    advance(Duration::from_secs(61)).await;
+    others().await;
     others().await;
     assert!(layer.get(&2).is_none());
 }
