@@ -408,15 +408,15 @@ impl Repeat<usize> for Noting {
     fn idempotency(&self, _: &usize) -> Idempotency {
         Idempotency::Safe
     }
+
+    fn number(&self, request: &mut usize, resends: u32) {
+        *request = resends as usize;
+    }
 }
 
 impl Replay<usize> for Noting {
     fn copy(&self, request: &usize) -> Option<usize> {
         Some(*request)
-    }
-
-    fn number(&self, request: &mut usize, resends: u32) {
-        *request = resends as usize;
     }
 }
 
