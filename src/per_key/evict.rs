@@ -11,6 +11,7 @@ use crate::error::ServiceError;
 use crate::fallback::Fallback;
 use crate::faults::Faulty;
 use crate::hedge::Hedge;
+use crate::rate_limit::{RateLimit, RateLimited};
 use crate::retry::Retry;
 use crate::timeout::Timeout;
 
@@ -23,7 +24,8 @@ pub enum Keep {
     /// its window, an open one whose wait is over, a retry budget that was drawn on.
     UntilIdle,
     /// However long it is idle: a circuit that rejects or that an operator has switched, a bulkhead with requests in
-    /// flight or in its queue, or one that was resized.
+    /// flight or in its queue, or one that was resized; a rate limit until all that has passed has come back, while it is
+    /// paused, or if its rate was changed.
     Yes,
 }
 
@@ -113,6 +115,19 @@ impl<S: Evict> Evict for QueueingBulkhead<S> {
 impl<S: Evict> Evict for Bulkhead<S> {
     fn keep(&self) -> Keep {
         self.semaphore().keep().max(self.get_ref().keep())
+    }
+}
+
+/// A new one would let a whole burst pass again.
+impl Evict for RateLimit {
+    fn keep(&self) -> Keep {
+        if self.is_as_new() { Keep::No } else { Keep::Yes }
+    }
+}
+
+impl<S: Evict, C, O> Evict for RateLimited<S, C, O> {
+    fn keep(&self) -> Keep {
+        self.limit().keep().max(self.get_ref().keep())
     }
 }
 

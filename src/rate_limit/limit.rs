@@ -100,6 +100,11 @@ impl RateLimit {
         self.shared.locked(|queue, now| queue.pause(now.saturating_add(nanos(pause))));
     }
 
+    /// Whether a new limit would treat the next request the same way, and has the same rate.
+    pub(crate) fn is_as_new(&self) -> bool {
+        self.shared.is_as_new()
+    }
+
     /// Takes back what is available beyond `left`.
     pub(super) fn lower_to(&self, left: u32) {
         self.shared.locked(|queue, now| queue.lower(left, now));

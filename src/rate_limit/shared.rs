@@ -20,6 +20,8 @@ pub(super) struct Shared {
     interval: AtomicU64,
     refill: AtomicU64,
     pub(super) origin: Instant,
+    /// The first numbers.
+    built_with: Gcra,
     queue: Mutex<Queue>,
 }
 
@@ -37,6 +39,7 @@ impl Shared {
             interval: AtomicU64::new(gcra.interval),
             refill: AtomicU64::new(gcra.refill),
             origin: Instant::now(),
+            built_with: gcra,
             queue: Mutex::new(Queue::new(gcra)),
         }
     }
@@ -101,6 +104,11 @@ impl Shared {
         drop(queue);
         wakers.into_iter().for_each(Waker::wake);
         result
+    }
+
+    /// Whether it is like a new one: all has come back, nobody waits, nothing is paused, and the rate is the first.
+    pub(super) fn is_as_new(&self) -> bool {
+        self.locked(|queue, now| queue.gcra == self.built_with && queue.tat <= now && !queue.must_be_asked(now))
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Queue> {

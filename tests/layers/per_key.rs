@@ -11,9 +11,12 @@ use tower::util::MapResponseLayer;
 use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
 use windbreak::circuit_breaker::State;
 use windbreak::per_key::{Evict, Keep, StatelessLayer};
+use windbreak::rate_limit::{Rate, RateLimit};
 use windbreak::retry::RetryBudget;
 use windbreak::rules::ErrorsOnly;
-use windbreak::{BulkheadLayer, Circuit, CircuitBreakerLayer, Error, PerKeyLayer, Rejection, RetryLayer, RetryPolicy};
+use windbreak::{
+    BulkheadLayer, Circuit, CircuitBreakerLayer, Error, PerKeyLayer, RateLimitLayer, Rejection, RetryLayer, RetryPolicy,
+};
 
 use crate::support::listening::listen;
 
@@ -296,6 +299,30 @@ async fn a_resized_bulkhead_is_kept() {
     layer.get(&1).unwrap().layer().semaphore().resize(1).unwrap();
     let _ = client.clone().oneshot(2).await;
     assert_eq!(layer.get(&1).unwrap().layer().semaphore().limit(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rate_limit_is_kept_until_it_would_let_a_whole_burst_pass() {
+    let changes: [fn(&RateLimit); 3] = [
+        |limit| limit.try_acquire(2).unwrap(),
+        |limit| limit.pause_for(Duration::from_secs(20)),
+        |limit| limit.set(Rate::per_minute(6).burst(1).unwrap()),
+    ];
+    for (change, is_kept) in changes.into_iter().zip([false, false, true]) {
+        let rate = RateLimitLayer::new(Rate::per_minute(6).burst(2).unwrap());
+        let layer = PerKeyLayer::new(1, |key: &u32| *key, move |_| rate.sibling()).unwrap();
+        let client = ServiceBuilder::new().layer(layer.clone()).service(echo());
+        assert_eq!(client.clone().oneshot(1).await, Ok(1));
+        advance(Duration::from_secs(10)).await;
+        change(&layer.get(&1).unwrap().layer().limit());
+        // To the last moment.
+        advance(Duration::from_nanos(19_999_999_999)).await;
+        assert_eq!(client.clone().oneshot(2).await, Ok(2));
+        assert!(layer.get(&1).is_some(), "another limit would let more pass");
+        advance(Duration::from_nanos(1)).await;
+        assert_eq!(client.clone().oneshot(2).await, Ok(2));
+        assert_eq!(layer.get(&1).is_some(), is_kept);
+    }
 }
 
 #[tokio::test(start_paused = true)]
