@@ -21,7 +21,7 @@ pub enum Keep {
     /// It is as good as new: a new one would treat the next request the same way.
     No,
     /// Until no request has used it for [`max_idle`](super::PerKeyLayer::max_idle): a closed circuit with failures in
-    /// its window, an open one whose wait is over, a retry budget that was drawn on.
+    /// its window, an open one whose wait is over, a budget of retries or hedges that was drawn on.
     UntilIdle,
     /// However long it is idle: a circuit that rejects or that an operator has switched, a bulkhead with requests in
     /// flight or in its queue, or one that was resized; a rate limit until all that has passed has come back, while it is
@@ -141,7 +141,8 @@ impl<S: Evict, R> Evict for Retry<S, R> {
 /// What it has learned is learned again.
 impl<S: Evict, R> Evict for Hedge<S, R> {
     fn keep(&self) -> Keep {
-        self.get_ref().keep()
+        let own = if self.has_drawn() { Keep::UntilIdle } else { Keep::No };
+        own.max(self.get_ref().keep())
     }
 }
 

@@ -15,7 +15,8 @@ use windbreak::rate_limit::{Rate, RateLimit};
 use windbreak::retry::RetryBudget;
 use windbreak::rules::ErrorsOnly;
 use windbreak::{
-    BulkheadLayer, Circuit, CircuitBreakerLayer, Error, PerKeyLayer, RateLimitLayer, Rejection, RetryLayer, RetryPolicy,
+    BulkheadLayer, Circuit, CircuitBreakerLayer, Error, HedgeLayer, PerKeyLayer, RateLimitLayer, Rejection, RetryLayer,
+    RetryPolicy,
 };
 
 use crate::support::listening::listen;
@@ -641,6 +642,26 @@ async fn each_key_has_places_and_a_retry_budget_of_its_own() {
     assert_eq!(calls.load(Ordering::Relaxed), 4);
     let _ = ask(1).await;
     assert_eq!(calls.load(Ordering::Relaxed), 5);
+}
+
+/// A budget of its own would begin anew.
+#[tokio::test(start_paused = true)]
+async fn a_hedge_whose_budget_was_drawn_on_is_kept() {
+    let hedge = |_: &u32| HedgeLayer::after(Duration::from_secs(1), ErrorsOnly.idempotent(|_: &u32| true));
+    let layer = PerKeyLayer::new(1, |key: &u32| *key, hedge);
+    let layer = layer.unwrap().max_idle(Duration::from_secs(20));
+    let client = ServiceBuilder::new().layer(layer.clone()).service(service_fn(|key: u32| async move {
+        sleep(Duration::from_secs(if key == 1 { 2 } else { 0 })).await;
+        Ok::<_, Error<&'static str>>(key)
+    }));
+    assert_eq!(client.clone().oneshot(1).await, Ok(1));
+    let sent = layer.get(&1).map(|entry| entry.layer().hedging().counts().sent);
+    assert_eq!(sent, Some(1));
+    assert_eq!(client.clone().oneshot(2).await, Ok(2));
+    assert!(layer.get(&1).is_some());
+    advance(Duration::from_secs(11)).await;
+    assert_eq!(client.clone().oneshot(2).await, Ok(2));
+    assert!(layer.get(&1).is_none(), "all that was paid has come back");
 }
 
 /// Done while the first layer is made.
