@@ -1,10 +1,12 @@
 //! Who waits for a permit, and who was handed one and has not picked it up yet.
 //!
 //! A permit is handed to the first in the queue, whose future picks it up when it is polled. A future that nobody polls
-//! keeps its turn, or its permit, until its wait ends; then both go to others.
+//! keeps its turn, or its permit, until its wait ends; then both go to others. Where one was handed a permit that was never
+//! polled, the first behind that was looks when that wait has ended: nobody else need come.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::task::Waker;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -14,6 +16,8 @@ pub(super) struct Queue {
     waiting: BTreeMap<u64, Option<Waker>>,
     /// Were handed a permit.
     granted: BTreeSet<u64>,
+    /// Those of them that had never been polled.
+    unseen: BTreeSet<u64>,
     /// When each of both kinds has waited long enough, unless it waits for ever.
     ends: BTreeSet<(Instant, u64)>,
     next: u64,
@@ -26,13 +30,19 @@ pub(super) struct Number {
     end: Option<Instant>,
 }
 
+impl Number {
+    pub(super) const fn end(self) -> Option<Instant> {
+        self.end
+    }
+}
+
 /// What a waiter finds when it looks.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Turn {
     /// It has a permit. It is no longer in the queue.
     Granted,
-    /// It is still in the queue.
-    Waiting,
+    /// It is still in the queue, and looks again at this moment, if there is one.
+    Waiting(Option<Instant>),
     /// Its wait ended, and its turn went to others.
     Over,
 }
@@ -67,7 +77,15 @@ impl Queue {
     pub(super) fn grant_first(&mut self) -> Option<Waker> {
         let (number, waker) = self.waiting.pop_first()?;
         self.granted.insert(number);
+        if waker.is_none() {
+            self.unseen.insert(number);
+        }
         waker
+    }
+
+    /// The waker of the first that was polled, if it has to look for those whose permit nobody may pick up.
+    pub(super) fn take_watcher(&mut self) -> Option<Waker> {
+        if self.unseen.is_empty() { None } else { self.waiting.values_mut().find_map(Option::take) }
     }
 
     /// Takes those out whose wait ended before `now`: at its very end a permit is still taken. Returns how many permits
@@ -78,7 +96,7 @@ impl Queue {
             self.ends.pop_first();
             match self.waiting.remove(&number) {
                 Some(waker) => dropped.extend(waker),
-                None => permits += u64::from(self.granted.remove(&number)),
+                None => permits += u64::from(self.take_granted(number)),
             }
         }
         permits
@@ -88,9 +106,9 @@ impl Queue {
     pub(super) fn look(&mut self, number: Number, waker: &mut Option<Waker>) -> Turn {
         if let Some(slot) = self.waiting.get_mut(&number.number) {
             std::mem::swap(slot, waker);
-            return Turn::Waiting;
+            return Turn::Waiting(self.next_look());
         }
-        if self.granted.remove(&number.number) {
+        if self.take_granted(number.number) {
             self.forget_end(number);
             return Turn::Granted;
         }
@@ -101,10 +119,24 @@ impl Queue {
     pub(super) fn leave(&mut self, number: Number) -> (Turn, Option<Waker>) {
         self.forget_end(number);
         match self.waiting.remove(&number.number) {
-            Some(waker) => (Turn::Waiting, waker),
-            None if self.granted.remove(&number.number) => (Turn::Granted, None),
+            Some(waker) => (Turn::Waiting(None), waker),
+            None if self.take_granted(number.number) => (Turn::Granted, None),
             None => (Turn::Over, None),
         }
+    }
+
+    /// When the first has waited long enough of those whose permit nobody may pick up: at its very end it still may.
+    fn next_look(&self) -> Option<Instant> {
+        if self.unseen.is_empty() {
+            return None;
+        }
+        let (end, _) = self.ends.iter().find(|(_, number)| self.unseen.contains(number))?;
+        end.checked_add(Duration::from_nanos(1))
+    }
+
+    fn take_granted(&mut self, number: u64) -> bool {
+        self.unseen.remove(&number);
+        self.granted.remove(&number)
     }
 
     fn forget_end(&mut self, number: Number) {
@@ -118,6 +150,6 @@ impl Queue {
 impl Queue {
     /// How many entries it keeps of any kind.
     pub(super) fn size(&self) -> usize {
-        self.waiting.len() + self.granted.len() + self.ends.len()
+        self.waiting.len() + self.granted.len() + self.unseen.len() + self.ends.len()
     }
 }

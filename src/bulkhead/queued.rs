@@ -106,17 +106,28 @@ fn end_with_own_deadline(
 
 fn poll_permit(
     waiting: &mut Waiting,
-    timer: Pin<&mut Timer>,
+    mut timer: Pin<&mut Timer>,
     queued: &QueuedSince,
     cx: &mut Context<'_>,
 ) -> Poll<Result<Permit, Rejection>> {
     let had_budget = timer.as_ref().has_budget();
-    let end = timer.as_ref().deadline();
-    match waiting.poll_permit(cx) {
-        Poll::Ready(Some(permit)) => return Poll::Ready(Ok(permit)),
-        // Its wait had ended before anybody polled it again, and its turn went to others.
-        Poll::Ready(None) => {}
-        Poll::Pending => ready!(timer.poll_elapsed(cx, had_budget)),
+    let end = waiting.end();
+    loop {
+        match waiting.poll_permit(cx) {
+            Poll::Ready(Some(permit)) => return Poll::Ready(Ok(permit)),
+            // Its wait had ended before anybody polled it again, and its turn went to others.
+            Poll::Ready(None) => break,
+            Poll::Pending => {}
+        }
+        let next = end.into_iter().chain(waiting.next_look()).min();
+        if next != timer.as_ref().deadline() {
+            timer.set(Timer::new(next));
+        }
+        ready!(timer.as_mut().poll_elapsed(cx, had_budget));
+        if next == end {
+            break;
+        }
+        waiting.hand_out();
     }
     let max_wait = end.map_or(Duration::MAX, |end| end.saturating_duration_since(queued.0));
     Poll::Ready(Err(Rejection::bulkhead_timeout(waiting.limit(), max_wait)))

@@ -40,6 +40,8 @@ pub struct Permit {
 pub(super) struct Waiting {
     shared: Arc<Shared>,
     number: Number,
+    /// When it looks again, whether it is woken or not.
+    next_look: Option<Instant>,
 }
 
 /// What a request meets that finds no free permit.
@@ -151,7 +153,7 @@ impl Semaphore {
         woken.into_iter().for_each(Waker::wake);
         match number {
             _ if room => Entry::Permit(self.permit()),
-            Some(number) => Entry::Queued(Waiting { shared: Arc::clone(&self.shared), number }),
+            Some(number) => Entry::Queued(Waiting { shared: Arc::clone(&self.shared), number, next_look: None }),
             None => Entry::Full,
         }
     }
@@ -220,6 +222,7 @@ impl Shared {
             }
             woken.extend(queue.grant_first());
         }
+        woken.extend(queue.take_watcher());
     }
 }
 
@@ -252,6 +255,21 @@ impl Waiting {
         self.shared.load().limit() as usize
     }
 
+    /// When its wait ends; `None` if it waits for ever.
+    pub(super) fn end(&self) -> Option<Instant> {
+        self.number.end()
+    }
+
+    /// When it has to look again, and [give permits to others](Self::hand_out) before, if there is such a moment.
+    pub(super) const fn next_look(&self) -> Option<Instant> {
+        self.next_look
+    }
+
+    /// Gives the permits of those whose wait has ended to the first in the queue.
+    pub(super) fn hand_out(&self) {
+        self.shared.admit_waiting();
+    }
+
     /// Waits until `end` instead; `false` if the wait has ended already.
     pub(super) fn wait_until(&mut self, end: Option<Instant>) -> bool {
         self.shared.lock().wait_until(&mut self.number, end)
@@ -264,7 +282,10 @@ impl Waiting {
         let turn = self.shared.lock().look(self.number, &mut waker);
         match turn {
             Turn::Granted => Poll::Ready(Some(Permit { shared: Arc::clone(&self.shared) })),
-            Turn::Waiting => Poll::Pending,
+            Turn::Waiting(next_look) => {
+                self.next_look = next_look;
+                Poll::Pending
+            }
             Turn::Over => Poll::Ready(None),
         }
     }
@@ -274,11 +295,14 @@ impl Drop for Waiting {
     fn drop(&mut self) {
         let mut queue = self.shared.lock();
         let (turn, waker) = queue.leave(self.number);
-        if turn == Turn::Waiting && queue.len() == 0 {
+        let waited = matches!(turn, Turn::Waiting(_));
+        if waited && queue.len() == 0 {
             self.shared.change(|word| Some(word.with_queued(false)));
         }
+        let watcher = if waited { queue.take_watcher() } else { None };
         drop(queue);
         drop(waker);
+        watcher.into_iter().for_each(Waker::wake);
         if turn == Turn::Granted {
             self.shared.release();
         }

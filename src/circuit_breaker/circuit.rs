@@ -111,9 +111,12 @@ impl Circuit {
         }
     }
 
-    /// Whether a request would be rejected now.
-    pub(crate) fn rejects(&self) -> bool {
-        self.shared.refusal().is_some()
+    /// Its state and the calls behind it, once time has done what it does to it, and whether a request would be rejected.
+    pub(crate) fn look(&self) -> (State, Tally, bool) {
+        self.shared.locked(|machine, step| {
+            let rejects = machine.refusal(step).is_some();
+            (machine.state(), machine.tally(step), rejects)
+        })
     }
 
     /// Rejects every request until [`reset`](Self::reset) or another switch ends it.

@@ -264,6 +264,8 @@ impl Machine {
     /// Opens for `wait`, whatever the calls say. Does not lengthen later waits.
     pub(super) fn force_open_for(&mut self, wait: Duration, step: &mut Step) {
         let (tally, until) = (self.tally(step), step.now.get().checked_add(wait));
+        // Those who wait for the end of an open wait are told also where the state stays the same.
+        step.freed = true;
         self.enter_as(Phase::Open { until, is_due: false, tally }, tally, true, step);
     }
 

@@ -92,7 +92,7 @@
 //! | [`Ignored`](crate::Verdict::Ignored), which most rejections by layers below are | nothing |
 //! | cancelled (dropped) | nothing; a failure once it ran for [`abandoned_after`](CircuitBuilder::abandoned_after); slow if it already was |
 //! | with `until_body_end`, a head that is not good | at once, as above |
-//! | with `until_body_end`, a body that breaks off | a failure |
+//! | with `until_body_end`, a body that breaks off, or panics | a failure |
 //! | with `until_body_end`, a body that ends, or that the caller drops | a success |
 //! | after the circuit changed its state | nothing |
 //!

@@ -74,9 +74,10 @@ impl Probes {
         Some((end, failed))
     }
 
-    /// When the next probe expires; `None` if no clock reaches that far.
+    /// When the next probe has expired, which it has not at the very end of its time; `None` if no clock reaches that far.
     pub(super) fn next_expiry(&self, settings: &Settings) -> Option<Instant> {
-        self.in_flight.first()?.since.checked_add(settings.probe_timeout())
+        let end = self.in_flight.first()?.since.checked_add(settings.probe_timeout())?;
+        end.checked_add(Duration::from_nanos(1))
     }
 
     /// Adds the time of a cancelled probe.

@@ -32,7 +32,8 @@ pub(super) struct Step {
     pub(super) transitions: Vec<Transition>,
     /// What the last failure in it was; `None` if nothing failed.
     pub(super) failed: Option<Failed>,
-    /// A probe left its place to another without ending half-open.
+    /// Whoever waits to be admitted is to look again, also without a change of state: a probe left its place to another, or
+    /// there is another wait.
     pub(super) freed: bool,
 }
 

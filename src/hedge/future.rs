@@ -131,6 +131,7 @@ where
         if let (Some(result), Some(race)) = (ended, this.race.as_mut()) {
             if watch.ended(result.as_ref(), true) {
                 let result = noted(watch.shared(), result, race.sent(), 0);
+                discard_losers(watch.shared().rules(), race, cx);
                 self.end();
                 return Poll::Ready(result);
             }
@@ -146,7 +147,7 @@ where
                         let shared = watch.shared();
                         shared.hedging().count_won(took);
                         let result = noted(shared, result, race.sent(), number);
-                        discard(shared.rules(), race.take_failed(), cx);
+                        discard_losers(shared.rules(), race, cx);
                         self.end();
                         return Poll::Ready(result);
                     }
@@ -155,6 +156,7 @@ where
                             let shared = watch.shared();
                             let (result, number) = race.outcome(shared.rules(), failed);
                             let result = noted(shared, result, race.sent(), number);
+                            discard_losers(shared.rules(), race, cx);
                             self.end();
                             return Poll::Ready(result);
                         }
@@ -234,11 +236,18 @@ where
     }
 }
 
-/// Discards the response of the first attempt, as far as that takes no waiting.
-fn discard<T, E, R: Discard<T>>(rules: &R, failed: Option<Result<T, E>>, cx: &mut Context<'_>) {
-    let discarding = failed.and_then(Result::ok).and_then(|response| rules.discard(response));
-    if let Some(mut discarding) = discarding {
-        _ = Pin::new(&mut discarding).poll(cx);
+/// Discards the responses that have arrived and are not returned, as far as that takes no waiting.
+#[cold]
+fn discard_losers<S, Request, R>(rules: &R, race: &mut Race<S, Request>, cx: &mut Context<'_>)
+where
+    S: Service<Request>,
+    S::Error: Rejectable,
+    R: Discard<S::Response>,
+{
+    for response in race.take_losers() {
+        if let Some(mut discarding) = rules.discard(response) {
+            _ = Pin::new(&mut discarding).poll(cx);
+        }
     }
 }
 

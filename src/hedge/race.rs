@@ -83,9 +83,21 @@ where
         R: Classify<S::Response, S::Error>,
     {
         match self.unclear.take() {
-            Some((number, hedge)) if did_nothing(rules.classify(first.as_ref()), &first) => (hedge, number),
-            _ => (first, 0),
+            Some((number, hedge)) if did_nothing(rules.classify(first.as_ref()), &first) => {
+                self.failed = Some(first);
+                (hedge, number)
+            }
+            unclear => {
+                self.unclear = unclear;
+                (first, 0)
+            }
         }
+    }
+
+    /// The responses that have arrived and are not returned.
+    pub(super) fn take_losers(&mut self) -> impl Iterator<Item = S::Response> {
+        let unclear = self.unclear.take().map(|(_, result)| result);
+        [self.failed.take(), unclear].into_iter().flatten().filter_map(Result::ok)
     }
 
     /// The first good result of a hedge; `None` if no hedge is in flight any more.

@@ -33,6 +33,11 @@ impl<S, R> Hedge<S, R> {
         self.shared.hedging()
     }
 
+    /// Whether a budget of its own was drawn on.
+    pub(crate) fn has_drawn(&self) -> bool {
+        self.shared.has_drawn()
+    }
+
     /// The wrapped service.
     #[must_use]
     pub const fn get_ref(&self) -> &S {

@@ -69,6 +69,11 @@ impl<S, R> Shared<S, R> {
         }
     }
 
+    /// Whether its own budget paid for a hedge that it still remembers. What others share is kept by them.
+    pub(super) fn has_drawn(&self) -> bool {
+        self.config.has_own_budget && self.config.budget.is_drawn_on()
+    }
+
     /// Pays for a hedge, if it can.
     pub(super) fn pay(&self) -> bool {
         if self.config.has_own_budget {

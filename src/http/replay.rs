@@ -23,6 +23,10 @@ impl<R: HttpRequest> Repeat<R> for Http {
     fn idempotency(&self, request: &R) -> Idempotency {
         idempotency(request, &IDEMPOTENCY_KEY)
     }
+
+    fn number(&self, request: &mut R, resends: u32) {
+        number(request, resends, None);
+    }
 }
 
 impl<R: HttpRequest> Repeat<R> for HttpRules {
@@ -30,16 +34,16 @@ impl<R: HttpRequest> Repeat<R> for HttpRules {
     fn idempotency(&self, request: &R) -> Idempotency {
         idempotency(request, &self.idempotency_header)
     }
+
+    fn number(&self, request: &mut R, resends: u32) {
+        number(request, resends, self.resend_header.as_ref());
+    }
 }
 
 impl<B: Clone> Replay<Request<B>> for Http {
     #[inline]
     fn copy(&self, request: &Request<B>) -> Option<Request<B>> {
         Some(request.clone())
-    }
-
-    fn number(&self, request: &mut Request<B>, resends: u32) {
-        number(request, resends, None);
     }
 }
 
@@ -59,9 +63,5 @@ where
     #[inline]
     fn copy(&self, request: &R) -> Option<R> {
         Http.copy(request)
-    }
-
-    fn number(&self, request: &mut R, resends: u32) {
-        number(request, resends, self.resend_header.as_ref());
     }
 }

@@ -22,7 +22,7 @@ use crate::verify::Verify;
 ///
 /// | | [`No`](Self::No) | [`UntilIdle`](Self::UntilIdle) | [`Yes`](Self::Yes) |
 /// |---|---|---|---|
-/// | circuit breaker | closed, and no call of its window failed or was slow | closed, and some did; open, and its wait is over; half-open, with room for a probe; recovering | it rejects; an operator has switched it |
+/// | circuit breaker | closed, and no call of its window failed or was slow | closed, and some did; open, and its wait is over; half-open, with room for a probe | it rejects, or recovers and may; an operator has switched it |
 /// | bulkhead | its permits are all free | | requests are in flight or queue; it was [resized](crate::bulkhead::Semaphore::resize) |
 /// | bulkhead that adapts | the same, and the limit is its first | it has another limit | as any bulkhead |
 /// | rate limit | its whole burst may pass | | less may pass; it is paused; requests queue; its rate was [set](crate::rate_limit::RateLimit::set) |
@@ -99,12 +99,9 @@ impl Evict for Bottom {
 
 impl Evict for Circuit {
     fn keep(&self) -> Keep {
-        let snapshot = self.snapshot();
-        match snapshot.state {
-            State::Closed if snapshot.tally.failures == 0 && snapshot.tally.slow == 0 => Keep::No,
-            // Time alone does not close one that recovers, so it must not be kept until then.
-            State::Closed | State::Recovering => Keep::UntilIdle,
-            State::Open | State::HalfOpen if !self.rejects() => Keep::UntilIdle,
+        match self.look() {
+            (State::Closed, tally, _) if tally.failures == 0 && tally.slow == 0 => Keep::No,
+            (State::Closed, ..) | (State::Open | State::HalfOpen, _, false) => Keep::UntilIdle,
             _ => Keep::Yes,
         }
     }
@@ -183,7 +180,8 @@ impl<S: Evict, R> Evict for Retry<S, R> {
 /// What it has learned is learned again.
 impl<S: Evict, R> Evict for Hedge<S, R> {
     fn keep(&self) -> Keep {
-        self.get_ref().keep()
+        let own = if self.has_drawn() { Keep::UntilIdle } else { Keep::No };
+        own.max(self.get_ref().keep())
     }
 }
 

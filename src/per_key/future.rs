@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::slot::Slot;
+use super::slot::{InUse, Slot};
 use crate::error::{Rejectable, Rejection};
 use crate::oneshot::Oneshot;
 
@@ -19,7 +19,7 @@ pin_project! {
     {
         #[pin]
         state: State<S, R>,
-        slot: Option<Arc<Slot<K, L>>>,
+        slot: Option<InUse<K, L>>,
     }
 }
 
@@ -36,7 +36,7 @@ pin_project! {
 
 impl<K, L, S: Service<R>, R> ResponseFuture<K, L, S, R> {
     pub(super) const fn called(service: S, request: R, slot: Arc<Slot<K, L>>) -> Self {
-        Self { state: State::Called { oneshot: Oneshot::new(service, request) }, slot: Some(slot) }
+        Self { state: State::Called { oneshot: Oneshot::new(service, request) }, slot: Some(InUse::new(slot)) }
     }
 
     pub(super) const fn rejected(rejection: Rejection) -> Self {

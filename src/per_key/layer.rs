@@ -22,7 +22,7 @@ const MAX_IDLE: Duration = Duration::from_secs(600);
 ///
 /// | its layer ([`Keep`](super::Keep)) | may be evicted |
 /// |---|---|
-/// | is as good as new: a closed circuit without failures, an empty bulkhead | when a new key needs the room, or when idle |
+/// | is as good as new: a closed circuit without failures, an empty bulkhead, a rate limit that is not used | when a new key needs the room, or when idle |
 /// | remembers what is past: failures of a closed circuit, an open one whose wait is over | when idle |
 /// | protects: an open circuit, a switch thrown by hand, a bulkhead in use, a rate limit whose burst is not back in full | never |
 ///

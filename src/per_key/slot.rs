@@ -16,6 +16,17 @@ const UNUSED: u8 = 0;
 const USED: u8 = 1;
 /// Its layer is being asked whether it may go. Any other mark says that somebody came meanwhile.
 const CLAIMED: u8 = 2;
+/// A request has ended that began before it was last visited, or with which it was made.
+const LEFT: u8 = 3;
+
+/// What became of it since it was last visited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Visited {
+    Unused,
+    /// No request has begun to use it, and one has ended.
+    Left,
+    Used,
+}
 
 impl<K, L> Slot<K, L> {
     pub(super) const fn new(hash: u64, key: K, layer: L) -> Self {
@@ -36,14 +47,42 @@ impl<K, L> Slot<K, L> {
         let _ = self.mark.compare_exchange(CLAIMED, UNUSED, Ordering::Relaxed, Ordering::Relaxed);
     }
 
-    /// Claims it, and says whether it was used since the last time.
-    pub(super) fn claim(&self) -> bool {
-        self.mark.swap(CLAIMED, Ordering::Relaxed) == USED
+    /// Notes that a request has ended: until now it was not idle. To be called by who still holds it.
+    #[inline]
+    pub(super) fn mark_left(&self) {
+        if self.mark.load(Ordering::Relaxed) != USED {
+            self.mark.store(LEFT, Ordering::Relaxed);
+        }
+    }
+
+    /// Claims it, and says what became of it since the last time.
+    pub(super) fn claim(&self) -> Visited {
+        match self.mark.swap(CLAIMED, Ordering::Relaxed) {
+            USED => Visited::Used,
+            LEFT => Visited::Left,
+            _ => Visited::Unused,
+        }
     }
 
     /// Whether nobody came since it was claimed.
     pub(super) fn is_claimed(&self) -> bool {
         self.mark.load(Ordering::Relaxed) == CLAIMED
+    }
+}
+
+/// A slot that a request uses until it has its response: how long it is idle counts from then.
+pub(super) struct InUse<K, L>(Arc<Slot<K, L>>);
+
+impl<K, L> InUse<K, L> {
+    pub(super) const fn new(slot: Arc<Slot<K, L>>) -> Self {
+        Self(slot)
+    }
+}
+
+impl<K, L> Drop for InUse<K, L> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.mark_left();
     }
 }
 

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use super::evict::Keep;
 use super::ring::Ring;
-use super::slot::Slot;
+use super::slot::{Slot, Visited};
 
 /// How many keys share a lock: a small table is one list, in which the hand comes to every key in turn. In a large one,
 /// a list that grows moves only its part.
@@ -46,7 +46,7 @@ type Shard<K, L> = Mutex<Ring<Kept<K, L>>>;
 
 struct Kept<K, L> {
     slot: Arc<Slot<K, L>>,
-    /// No request began to use it after that, unless it is marked.
+    /// No request began to use it after that, or ended, unless it is marked.
     since: Instant,
 }
 
@@ -209,11 +209,12 @@ impl<K, L> Table<K, L> {
 impl<K, L> Kept<K, L> {
     /// The slot, if it may have to go and nobody holds it; and whether it is idle.
     fn claim(&mut self, look: Look) -> Option<(Arc<Slot<K, L>>, bool)> {
-        if self.slot.claim() {
+        let visited = self.slot.claim();
+        if visited != Visited::Unused {
             self.since = look.now;
-            if look.sparing {
-                return None;
-            }
+        }
+        if visited == Visited::Used && look.sparing {
+            return None;
         }
         let idle = look.now.saturating_duration_since(self.since) > look.max_idle;
         if !idle && !look.for_room {

@@ -72,13 +72,6 @@ impl RateLimit {
         self.shared.lock().waiting()
     }
 
-    /// Whether the whole burst may pass at this moment, at the rate which it was built with.
-    pub(crate) fn is_as_new(&self) -> bool {
-        let built_with = self.shared.built_with;
-        self.shared
-            .locked(|queue, now| queue.gcra == built_with && u64::from(queue.available(now)) == built_with.burst())
-    }
-
     /// Lets `cost` pass, or refuses it at once. It never waits. A cost of zero always passes.
     ///
     /// # Errors
@@ -105,6 +98,11 @@ impl RateLimit {
     /// shorter one changes nothing. A pause of 73 years or more never ends.
     pub fn pause_for(&self, pause: Duration) {
         self.shared.locked(|queue, now| queue.pause(now.saturating_add(nanos(pause))));
+    }
+
+    /// Whether a new limit would treat the next request the same way, and has the same rate.
+    pub(crate) fn is_as_new(&self) -> bool {
+        self.shared.is_as_new()
     }
 
     /// Takes back what is available beyond `left`.

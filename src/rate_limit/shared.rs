@@ -21,7 +21,7 @@ pub(super) struct Shared {
     refill: AtomicU64,
     pub(super) origin: Instant,
     /// The first numbers.
-    pub(super) built_with: Gcra,
+    built_with: Gcra,
     queue: Mutex<Queue>,
 }
 
@@ -104,6 +104,11 @@ impl Shared {
         drop(queue);
         wakers.into_iter().for_each(Waker::wake);
         result
+    }
+
+    /// Whether it is like a new one: all has come back, nobody waits, nothing is paused, and the rate is the first.
+    pub(super) fn is_as_new(&self) -> bool {
+        self.locked(|queue, now| queue.gcra == self.built_with && queue.tat <= now && !queue.must_be_asked(now))
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Queue> {

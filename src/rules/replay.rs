@@ -41,6 +41,9 @@ impl From<bool> for Idempotency {
 pub trait Repeat<R> {
     /// How harmful it is to send `request` again.
     fn idempotency(&self, request: &R) -> Idempotency;
+
+    /// Writes into a copy that is about to be sent how often the request was sent before. The default does nothing.
+    fn number(&self, _request: &mut R, _resends: u32) {}
 }
 
 /// Makes the copy of a request that a further attempt sends.
@@ -54,9 +57,6 @@ pub trait Replay<R>: Repeat<R> {
     ///
     /// A request without a copy is sent once.
     fn copy(&self, request: &R) -> Option<R>;
-
-    /// Writes into a copy that is about to be sent how often the request was sent before. The default does nothing.
-    fn number(&self, _request: &mut R, _resends: u32) {}
 }
 
 impl<C, R> Repeat<R> for Arc<C>
@@ -67,6 +67,10 @@ where
     fn idempotency(&self, request: &R) -> Idempotency {
         (**self).idempotency(request)
     }
+
+    fn number(&self, request: &mut R, resends: u32) {
+        (**self).number(request, resends);
+    }
 }
 
 impl<C, R> Replay<R> for Arc<C>
@@ -76,9 +80,5 @@ where
     #[inline]
     fn copy(&self, request: &R) -> Option<R> {
         (**self).copy(request)
-    }
-
-    fn number(&self, request: &mut R, resends: u32) {
-        (**self).number(request, resends);
     }
 }

@@ -79,12 +79,17 @@ impl<C, R, F> WithCopy<C, R, F> {
 
 impl<C, R, F, I> Repeat<R> for WithIdempotency<C, R, F>
 where
+    C: Repeat<R>,
     F: Fn(&R) -> I,
     I: Into<Idempotency>,
 {
     #[inline]
     fn idempotency(&self, request: &R) -> Idempotency {
         (self.idempotency)(request).into()
+    }
+
+    fn number(&self, request: &mut R, resends: u32) {
+        self.rules.number(request, resends);
     }
 }
 
@@ -98,10 +103,6 @@ where
     fn copy(&self, request: &R) -> Option<R> {
         self.rules.copy(request)
     }
-
-    fn number(&self, request: &mut R, resends: u32) {
-        self.rules.number(request, resends);
-    }
 }
 
 impl<C, R, F> Repeat<R> for WithCopy<C, R, F>
@@ -111,6 +112,10 @@ where
     #[inline]
     fn idempotency(&self, request: &R) -> Idempotency {
         self.rules.idempotency(request)
+    }
+
+    fn number(&self, request: &mut R, resends: u32) {
+        self.rules.number(request, resends);
     }
 }
 

@@ -1,6 +1,6 @@
-use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::{io, mem};
 
 use http::header::{CONTENT_LENGTH, HeaderMap};
 use http::{Response, StatusCode};
@@ -84,7 +84,7 @@ pin_project! {
     /// A body that settles what a layer holds for the request when it ends.
     ///
     /// At the end of the stream, after trailers, or as soon as the body says that it has ended, the request is complete;
-    /// so it is if the caller drops the body. An error fails it. Frames, trailers and the size pass through unchanged,
+    /// so it is if the caller drops the body. An error, or a panic, fails it. Frames, trailers and the size pass through unchanged,
     /// until a timeout elapses: then the body is dropped, and an error is its last frame.
     #[derive(Debug)]
     pub struct GuardedBody<B, G>
@@ -116,6 +116,16 @@ impl<G: Guard> Held<G> {
 impl<G: Guard> Drop for Held<G> {
     fn drop(&mut self) {
         self.settle(G::complete);
+    }
+}
+
+/// A body that is polled. Dropped, which only a panic does, it has failed.
+struct Polling<'a, G: Guard>(&'a mut Held<G>);
+
+impl<G: Guard> Drop for Polling<'_, G> {
+    #[cold]
+    fn drop(&mut self) {
+        self.0.settle(G::fail);
     }
 }
 
@@ -161,7 +171,10 @@ where
         }
         let had_budget = has_budget_remaining();
         let Some(mut body) = this.body.as_mut().as_pin_mut() else { return Poll::Ready(None) };
-        let Poll::Ready(frame) = body.as_mut().poll_frame(cx) else {
+        let polling = Polling(this.guard);
+        let polled = body.as_mut().poll_frame(cx);
+        mem::forget(polling);
+        let Poll::Ready(frame) = polled else {
             let Some(guard) = &mut this.guard.0 else { return Poll::Pending };
             let rejection = ready!(guard.poll_over(cx, had_budget));
             return self.break_off(rejection);

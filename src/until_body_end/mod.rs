@@ -9,7 +9,7 @@
 //! | how the body ends | timeout | breaker | bulkhead |
 //! |---|---|---|---|
 //! | at its end, or at trailers | stops | records a success | gives the permit back |
-//! | with an error | stops | records a failure | gives the permit back |
+//! | with an error, or a panic | stops | records a failure | gives the permit back |
 //! | the caller drops it | stops | records a success | gives the permit back |
 //! | the timeout elapses first | ends it with an `io::Error` of kind `TimedOut` that holds the [`Rejection`](crate::Rejection) | records a failure if the timeout is below it, and a success if above | gives the permit back |
 //!

@@ -69,6 +69,29 @@ async fn a_probe_whose_body_breaks_off_in_time_has_failed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_body_that_panics_is_a_failure() {
+    struct Panics;
+
+    impl Body for Panics {
+        type Data = Bytes;
+        type Error = io::Error;
+
+        fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+            panic!("a body that panics")
+        }
+    }
+
+    let circuit = two_strikes().build().unwrap();
+    let client = CircuitBreakerLayer::new(circuit.clone(), Http)
+        .until_body_end()
+        .layer(service_fn(|_: Request<()>| async { Ok::<_, Error<io::Error>>(Response::new(Panics)) }));
+    let response = client.oneshot(Request::new(())).await.unwrap();
+    let reads = tokio::spawn(async { response.into_body().collect().await.is_ok() });
+    assert!(reads.await.unwrap_err().is_panic());
+    assert_eq!(circuit.snapshot().tally, tally(1, 1, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_body_that_the_caller_drops_is_a_success() {
     for builder in [two_strikes(), two_strikes().abandoned_after(SECOND)] {
         let circuit = builder.build().unwrap();

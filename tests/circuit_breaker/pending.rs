@@ -1,5 +1,8 @@
 //! `pending_while_open`: for those who stand under a load balancer.
 
+use std::future::poll_fn;
+
+use tokio::time::sleep;
 use tokio_test::task::spawn;
 use tower::{Layer, service_fn};
 use tower_service::Service as _;
@@ -84,6 +87,37 @@ async fn a_probe_that_hangs_does_not_keep_it_pending_for_ever() {
     assert!(task.is_woken());
     assert!(ready!(task));
     drop(hung);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_open_wait_that_a_switch_shortens_wakes_it_at_its_new_end() {
+    let circuit = two_strikes().build().unwrap();
+    trip(&circuit);
+    let mut task = spawn(pending!(circuit));
+    assert!(!ready!(task));
+    circuit.force_open_for(SECOND);
+    assert!(task.is_woken());
+    assert!(!ready!(task), "open for another second");
+    advance(SECOND + Duration::from_millis(2)).await;
+    assert!(task.is_woken());
+    assert!(ready!(task));
+}
+
+/// At the very end of its time a probe has not failed yet, so there is nothing to ask for before the moment after it.
+#[tokio::test(start_paused = true)]
+async fn it_does_not_spin_at_the_very_end_of_a_probes_time() {
+    let circuit = two_strikes().probe_timeout(3 * SECOND).build().unwrap();
+    trip_and_wait(&circuit).await;
+    // To an edge of tokio's timer: from here on it wakes exactly at whole seconds.
+    sleep(Duration::from_millis(1)).await;
+    let _hung = admitted(&circuit);
+    let (mut service, mut polls) = (pending!(circuit), 0);
+    let ready = poll_fn(|cx| {
+        polls += 1;
+        assert!(polls < 100, "it asks again and again");
+        service.poll_ready(cx)
+    });
+    assert_eq!(ready.await, Ok(()));
 }
 
 #[tokio::test(start_paused = true)]

@@ -116,6 +116,24 @@ async fn a_limit_may_be_as_long_as_it_likes() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn with_a_limit_of_zero_it_still_lets_the_callers_own_body_take_its_time() {
+    let client = ServiceBuilder::new().layer(ProgressTimeoutLayer::new().write(Duration::ZERO)).service(service_fn(
+        |request: Request<_>| async move {
+            let mut body = request.into_body();
+            let _ = BodyExt::frame(&mut body).await;
+            Ok::<_, StackError>(Response::new(Full::<Bytes>::default()))
+        },
+    ));
+    let (mut request, mut polls) = (Box::pin(client.oneshot(Request::new(slow(&[100])))), 0);
+    let response = std::future::poll_fn(|cx| {
+        polls += 1;
+        assert!(polls < 1_000, "it asks again and again");
+        request.as_mut().poll(cx)
+    });
+    assert!(response.await.is_ok());
+}
+
 /// Downloads a body, which is read with pauses. Returns how many frames came and the error, if there is one.
 async fn download(body: fn() -> Slow, pause: Duration) -> (usize, Option<Rejection>) {
     let client = ServiceBuilder::new()

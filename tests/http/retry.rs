@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use tokio::net::TcpSocket;
 use tokio::task::JoinSet;
@@ -503,6 +503,30 @@ async fn an_attempt_is_numbered_in_the_extensions_and_in_a_header_if_asked_for()
     let scripted = Scripted::new([(503, &[])]).await;
     With::Hyper(Version::Http1).send(policy(), request(Method::GET, &scripted.server)).await;
     assert_eq!(scripted.headers(X_RESEND.as_str()), [None, None]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_is_numbered_also_where_a_closure_copies_it() {
+    /// Is not `Clone`, which is why a closure copies the request.
+    struct Upload;
+
+    let counts = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&counts);
+    let rules = Http::builder().resend_header(X_RESEND).copy_with(|request: &Request<Upload>| {
+        let copy = Request::builder().method(request.method()).uri(request.uri()).body(Upload);
+        copy.ok()
+    });
+    let client = ServiceBuilder::new()
+        .layer(RetryLayer::new(policy().build().unwrap(), rules))
+        .map_err(Error::Service)
+        .service(service_fn(move |request: Request<Upload>| {
+            let count = request.extensions().get::<ResendCount>().map(|count| count.0);
+            seen.lock().unwrap().push((count, request.headers().get(X_RESEND).cloned()));
+            async { Ok::<_, std::io::Error>(Response::builder().status(503).body(String::new()).unwrap()) }
+        }));
+    assert_eq!(client.oneshot(Request::new(Upload)).await.unwrap().status(), 503);
+    let expected = [None, Some(1), Some(2)].map(|count: Option<u32>| (count, count.map(HeaderValue::from)));
+    assert_eq!(*counts.lock().unwrap(), expected);
 }
 
 /// Notes the fields of each span `attempt`.

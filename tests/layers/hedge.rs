@@ -393,6 +393,7 @@ async fn the_loser_is_dropped_in_the_poll_that_returns() {
 /// Rules that treat 500 as a failure, and note what they discard and mark.
 #[derive(Clone, Default)]
 struct Noting {
+    is_keyed: bool,
     discarded: Arc<Mutex<Vec<usize>>>,
     read: Arc<AtomicUsize>,
     marked: Arc<Mutex<Vec<Attempts>>>,
@@ -406,17 +407,17 @@ impl Classify<usize, Error<usize>> for Noting {
 
 impl Repeat<usize> for Noting {
     fn idempotency(&self, _: &usize) -> Idempotency {
-        Idempotency::Safe
+        if self.is_keyed { Idempotency::Keyed } else { Idempotency::Safe }
+    }
+
+    fn number(&self, request: &mut usize, resends: u32) {
+        *request = resends as usize;
     }
 }
 
 impl Replay<usize> for Noting {
     fn copy(&self, request: &usize) -> Option<usize> {
         Some(*request)
-    }
-
-    fn number(&self, request: &mut usize, resends: u32) {
-        *request = resends as usize;
     }
 }
 
@@ -467,6 +468,21 @@ async fn a_losers_response_that_has_arrived_is_discarded() {
     let rules = Noting::default();
     assert_eq!(numbered(&rules, &[(150, 500), (80, 503)]).oneshot(0).await, Ok(500));
     assert_eq!(*rules.discarded.lock().unwrap(), [503]);
+}
+
+/// It is kept until then, because it may have to be returned.
+#[tokio::test(start_paused = true)]
+async fn the_response_of_a_hedge_that_may_have_taken_effect_is_discarded_once_another_is_returned() {
+    for (attempts, returned, discarded) in [
+        (&[(190, 200), (10, 503)][..], 200, &[503][..]),
+        (&[(150, 500), (80, 503)], 500, &[503]),
+        (&[(900, 200), (10, 503), (10, 200)], 200, &[503]),
+        (&[(250, 500), (10, 503), (100, 200)], 200, &[500, 503]),
+    ] {
+        let rules = Noting { is_keyed: true, ..Noting::default() };
+        assert_eq!(numbered(&rules, attempts).oneshot(0).await, Ok(returned));
+        assert_eq!(*rules.discarded.lock().unwrap(), discarded, "{attempts:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

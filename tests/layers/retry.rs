@@ -418,16 +418,16 @@ impl Repeat<Parcel> for Copies {
     fn idempotency(&self, _: &Parcel) -> Idempotency {
         Idempotency::Idempotent
     }
+
+    fn number(&self, request: &mut Parcel, resends: u32) {
+        request.resends = Some(resends);
+    }
 }
 
 impl Replay<Parcel> for Copies {
     fn copy(&self, request: &Parcel) -> Option<Parcel> {
         (request.copy < self.most)
             .then(|| Parcel { copy: self.made.fetch_add(1, Ordering::Relaxed) + 1, resends: None })
-    }
-
-    fn number(&self, request: &mut Parcel, resends: u32) {
-        request.resends = Some(resends);
     }
 }
 

@@ -73,7 +73,7 @@ impl Model {
     fn turn(&self, number: u32) -> Turn {
         let is_it = |waiter: &Waiter| waiter.number == number;
         match (self.queue.iter().any(is_it), self.granted.iter().any(is_it)) {
-            (true, _) => Turn::Waiting,
+            (true, _) => Turn::Waiting(None),
             (_, true) => Turn::Granted,
             _ => Turn::Over,
         }
@@ -161,7 +161,7 @@ async fn check(limit: usize, steps: Vec<Step>) -> Result<(), TestCaseError> {
                 if let Some((number, mut queued)) = pick(&mut waiting, index) {
                     let turn = model.turn(number);
                     prop_assert!(queued.is_woken() || turn != Turn::Granted);
-                    prop_assert!(!queued.is_woken() || turn != Turn::Waiting);
+                    prop_assert!(!queued.is_woken() || turn != Turn::Waiting(None));
                     match queued.poll() {
                         Poll::Ready(Some(permit)) => {
                             prop_assert_eq!(turn, Turn::Granted);
@@ -170,7 +170,7 @@ async fn check(limit: usize, steps: Vec<Step>) -> Result<(), TestCaseError> {
                         }
                         Poll::Ready(None) => prop_assert_eq!(turn, Turn::Over),
                         Poll::Pending => {
-                            prop_assert_eq!(turn, Turn::Waiting);
+                            prop_assert_eq!(turn, Turn::Waiting(None));
                             waiting.push((number, queued));
                         }
                     }

@@ -1,5 +1,6 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use pin_project_lite::pin_project;
 use tokio::task::coop::has_budget_remaining;
@@ -10,6 +11,9 @@ use super::progress::{Progress, ReadTimer};
 use crate::deadline::poll_sleep;
 use crate::error::{Rejectable, Rejection};
 use crate::until_body_end::GuardBody;
+
+/// tokio's timers count in milliseconds.
+const TICK: Duration = Duration::from_millis(1);
 
 pin_project! {
     /// The response of a [`ProgressTimeout`](super::ProgressTimeout).
@@ -58,12 +62,13 @@ where
         let (Some(progress), Some(limit)) = (this.progress.as_ref(), this.limits.write) else { return Poll::Pending };
         loop {
             // While the body makes the connection wait, there is nothing to time; but the connection does not wake this
-            // task when that changes, so it looks again after a whole limit.
+            // task when that changes, so it looks again after a whole limit. With one of zero, after the next tick of the
+            // timer: it would look again at once, for ever.
             let left = progress.left(limit);
             if left.is_some_and(|left| left.is_zero()) {
                 return Poll::Ready(Err(Rejection::timeout(limit).into()));
             }
-            let left = left.unwrap_or(limit);
+            let left = left.unwrap_or(limit.max(TICK));
             let sleep = this.sleep.get_or_insert_with(|| Box::pin(sleep(left)));
             if sleep.is_elapsed() {
                 sleep.set(tokio::time::sleep(left));

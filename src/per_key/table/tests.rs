@@ -115,7 +115,10 @@ fn run(max_keys: usize, steps: Vec<Step>) -> Result<(), TestCaseError> {
                 }
                 Step::End if !under_way.is_empty() => {
                     let slot = under_way.remove(0);
-                    model.get_mut(&slot.key).expect("it is held").held -= 1;
+                    slot.mark_left();
+                    let known = model.get_mut(&slot.key).expect("it is held");
+                    known.held -= 1;
+                    known.last = Instant::now();
                 }
                 Step::End => {}
                 Step::Tell { key, keep } => {

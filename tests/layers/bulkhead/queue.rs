@@ -271,6 +271,22 @@ async fn a_permit_that_nobody_picks_up_goes_to_others_when_the_wait_is_over() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_permit_that_nobody_picks_up_goes_to_who_waits_already_when_the_wait_is_over() {
+    let layer = queueing(millis(100));
+    let client = client(&layer);
+    let (_end, in_flight) = call(&client);
+    let (_, _never_polled) = call(&client);
+    advance(millis(50)).await;
+    let (end, mut waits) = call(&client);
+    end.send(7).unwrap();
+    assert_pending!(waits.poll());
+    drop(in_flight);
+    let start = Instant::now();
+    assert_eq!(waits.await, Ok(7));
+    assert!(start.elapsed() < millis(60), "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_request_whose_wait_has_no_end_keeps_its_permit_until_it_is_dropped() {
     let layer = BulkheadLayer::new(1).unwrap().queue();
     let client = client(&layer);

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::time::advance;
+use tokio::time::{advance, sleep};
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 use windbreak::circuit_breaker::State;
-use windbreak::{BulkheadLayer, Circuit, Error, PerKeyLayer};
+use windbreak::rules::ErrorsOnly;
+use windbreak::{BulkheadLayer, Circuit, Error, HedgeLayer, PerKeyLayer};
 
 use super::helpers::{ask, breakers, client, echo, odd_is_well};
 
@@ -134,4 +135,24 @@ async fn a_resized_bulkhead_is_kept() {
     layer.get(&1).unwrap().layer().semaphore().resize(1).unwrap();
     let _ = client.clone().oneshot(2).await;
     assert_eq!(layer.get(&1).unwrap().layer().semaphore().limit(), 1);
+}
+
+/// A budget of its own would begin anew.
+#[tokio::test(start_paused = true)]
+async fn a_hedge_whose_budget_was_drawn_on_is_kept() {
+    let hedge = |_: &u32| HedgeLayer::after(Duration::from_secs(1), ErrorsOnly.idempotent(|_: &u32| true));
+    let layer = PerKeyLayer::new(1, |key: &u32| *key, hedge);
+    let layer = layer.unwrap().max_idle(Duration::from_secs(20));
+    let client = ServiceBuilder::new().layer(layer.clone()).service(service_fn(|key: u32| async move {
+        sleep(Duration::from_secs(if key == 1 { 2 } else { 0 })).await;
+        Ok::<_, Error<&'static str>>(key)
+    }));
+    assert_eq!(client.clone().oneshot(1).await, Ok(1));
+    let sent = layer.get(&1).map(|entry| entry.layer().hedging().counts().sent);
+    assert_eq!(sent, Some(1));
+    assert_eq!(client.clone().oneshot(2).await, Ok(2));
+    assert!(layer.get(&1).is_some());
+    advance(Duration::from_secs(11)).await;
+    assert_eq!(client.clone().oneshot(2).await, Ok(2));
+    assert!(layer.get(&1).is_none(), "all that was paid has come back");
 }

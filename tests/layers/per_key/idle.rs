@@ -1,12 +1,13 @@
 //! A key that nobody asks for is forgotten once it protects nothing, by the requests for other keys.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::time::advance;
-use tower::{Service, ServiceBuilder, ServiceExt};
+use tokio::time::{advance, sleep};
+use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
 use windbreak::circuit_breaker::State;
 use windbreak::rules::ErrorsOnly;
-use windbreak::{BulkheadLayer, Circuit, CircuitBreakerLayer, PerKeyLayer, Verdict};
+use windbreak::{BulkheadLayer, Circuit, CircuitBreakerLayer, Error, PerKeyLayer};
 
 use super::helpers::{ask, breakers, echo, odd_is_well};
 
@@ -18,7 +19,7 @@ async fn an_idle_key_that_protects_nothing_is_forgotten() {
     for key in 0..10 {
         let _ = client.clone().oneshot(key).await;
     }
-    for _ in 0..3 {
+    for _ in 0..4 {
         advance(Duration::from_secs(30)).await;
         for _ in 0..100 {
             let _ = client.clone().oneshot(0).await;
@@ -45,25 +46,61 @@ async fn an_open_circuit_is_forgotten_once_its_wait_is_over_and_nobody_asks() {
     assert!(layer.get(&2).is_none());
 }
 
+/// That its time to recover is over shows with the next request, and there is none.
 #[tokio::test(start_paused = true)]
-async fn a_circuit_that_recovers_is_forgotten_once_it_is_idle() {
-    let rules = Circuit::builder("rules").count_window(10).minimum_calls(1).probes(1);
-    let rules = rules.open_for(Duration::from_secs(1)).recover_over(Duration::from_secs(30)).build().unwrap();
+async fn a_circuit_that_has_recovered_is_forgotten_once_nobody_asks() {
+    let rules = Circuit::builder("rules").count_window(1).open_for(Duration::from_secs(1)).probes(1);
+    let rules = rules.recover_over(Duration::from_secs(100)).build().unwrap();
     let circuit = move |key: &u32| CircuitBreakerLayer::new(rules.sibling(format!("{key}")), ErrorsOnly);
-    let layer = PerKeyLayer::new(1, |key: &u32| *key, circuit).unwrap().max_idle(Duration::from_secs(60));
-    let client = ServiceBuilder::new().layer(layer.clone()).service(echo());
-    assert_eq!(client.clone().oneshot(1).await, Ok(1));
-    let circuit = layer.get(&1).unwrap().layer().circuit().clone();
-    circuit.force_open_for(Duration::from_secs(1));
-    advance(Duration::from_secs(1)).await;
-    circuit.acquire().unwrap().record(Verdict::Success);
-    assert_eq!(circuit.state(), State::Recovering);
+    let layer = PerKeyLayer::new(100, |key: &u32| *key, circuit).unwrap().max_idle(Duration::from_secs(60));
+    let was_down = AtomicUsize::new(0);
+    let client = ServiceBuilder::new().layer(layer.clone()).map_err(Error::Service).service(service_fn(|key: u32| {
+        let is_down = key == 2 && was_down.fetch_add(1, Ordering::Relaxed) == 0;
+        async move { if is_down { Err("down") } else { Ok(key) } }
+    }));
+    let others = async || {
+        for key in (1..200).step_by(2) {
+            let _ = client.clone().oneshot(key).await;
+        }
+    };
     let _ = client.clone().oneshot(2).await;
-    assert!(layer.get(&1).is_some());
+    advance(Duration::from_secs(1)).await;
+    let _ = client.clone().oneshot(2).await;
     advance(Duration::from_secs(61)).await;
-    let _ = client.oneshot(2).await;
-    assert_eq!(circuit.state(), State::Recovering, "it shows with the next request that it has recovered");
-    assert!(layer.get(&1).is_none());
+    others().await;
+    let state = layer.get(&2).map(|entry| entry.layer().circuit().state());
+    assert_eq!(state, Some(State::Recovering), "it rejects some for 39 s more");
+    advance(Duration::from_secs(61)).await;
+    others().await;
+    assert!(layer.get(&2).is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn how_long_a_key_is_idle_counts_from_the_end_of_its_last_request() {
+    let rules = Circuit::builder("rules").count_window(10).minimum_calls(2).build().unwrap();
+    let circuit = move |key: &u32| CircuitBreakerLayer::new(rules.sibling(format!("{key}")), ErrorsOnly);
+    let layer = PerKeyLayer::new(100, |key: &u32| *key, circuit).unwrap().max_idle(Duration::from_secs(60));
+    let client =
+        ServiceBuilder::new().layer(layer.clone()).map_err(Error::Service).service(service_fn(|key: u32| async move {
+            if key == 2 {
+                sleep(Duration::from_secs(100)).await;
+                return Err("down");
+            }
+            Ok(key)
+        }));
+    let others = async || {
+        for key in (1..200).step_by(2) {
+            let _ = client.clone().oneshot(key).await;
+        }
+    };
+    let _ = client.clone().oneshot(2).await;
+    others().await;
+    let failures = layer.get(&2).map(|entry| entry.layer().circuit().snapshot().tally.failures);
+    assert_eq!(failures, Some(1), "it was in use until now");
+    advance(Duration::from_secs(61)).await;
+    others().await;
+    others().await;
+    assert!(layer.get(&2).is_none());
 }
 
 #[tokio::test(start_paused = true)]
