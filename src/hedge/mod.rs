@@ -16,8 +16,8 @@
 //!   [deadline](crate::deadline()): a learned delay knows the median of the attempts, a given one the fastest hedge so far.
 //! - **Which result?** The first `Success` or `Declined`. A failure of the first attempt before the delay is returned at once:
 //!   it is the retry's business, which stands below. If one fails later, the others decide; if all fail, the result is that
-//!   of the first attempt. If that certainly had no effect and a hedge may have had one, it is the hedge's, unless the
-//!   request is [`Safe`](crate::rules::Idempotency::Safe).
+//!   of the first attempt. If that certainly had no effect, or is ignored, and a hedge may have had one, it is the hedge's,
+//!   unless the request is [`Safe`](crate::rules::Idempotency::Safe).
 //! - **The losers?** They are dropped in the poll that returns. Each may have taken effect. A response of theirs that had
 //!   arrived is discarded as retries discard.
 //!

@@ -76,14 +76,15 @@ where
         self.failed.take()
     }
 
-    /// What is returned where no attempt was good, and the number of the attempt: `first`, unless that certainly did nothing
-    /// and a hedge may have taken effect.
+    /// What is returned where no attempt was good, and the number of the attempt: `first`, unless that certainly did nothing,
+    /// or says nothing, and a hedge may have taken effect.
     pub(super) fn outcome<R>(&mut self, rules: &R, first: Answer<S, Request>) -> (Answer<S, Request>, u32)
     where
         R: Classify<S::Response, S::Error>,
     {
+        let verdict = rules.classify(first.as_ref());
         match self.unclear.take() {
-            Some((number, hedge)) if did_nothing(rules.classify(first.as_ref()), &first) => {
+            Some((number, hedge)) if verdict == Verdict::Ignored || did_nothing(verdict, &first) => {
                 self.failed = Some(first);
                 (hedge, number)
             }

@@ -277,6 +277,9 @@ where
             // Rules that see the mark say themselves that an earlier attempt may have had an effect.
             effect = Some(effect_of(rules.classify(result.as_ref())));
         }
+    } else if sent && matches!(verdict, Verdict::Ignored) {
+        // An error that says nothing tells less than an attempt that may have had an effect.
+        effect = Some(Effect::NotApplied);
     }
     if progress.is_better_known(effect) {
         let failed = || Rejection::NotApplied { failed: rules.error_type(result.as_ref()).into() };

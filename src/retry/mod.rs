@@ -27,9 +27,10 @@
 //! circuit, a full bulkhead, a rate limit), or the wrapped service fails in `poll_ready` for it, then the result is the
 //! last error of an attempt that was sent; or, where that was a response, which is discarded by then,
 //! [`Rejection::RetryStopped`](crate::Rejection::RetryStopped). [`Attempts::stopped_by`] has the rejection. The same holds
-//! if the last attempt certainly had no effect (a refused connection, a response that says so) and an earlier one may have
-//! had one, unless the request is [`Safe`](crate::rules::Idempotency::Safe). A response of HTTP is returned all the same:
-//! the rules of HTTP see in its extensions that an earlier attempt may have had an effect, and judge it so.
+//! if the last attempt certainly had no effect (a refused connection, a response that says so), or ended in an error that
+//! is [`Ignored`](crate::Verdict::Ignored), and an earlier one may have had one, unless the request is
+//! [`Safe`](crate::rules::Idempotency::Safe). A response of HTTP is returned all the same: the rules of HTTP see in its
+//! extensions that an earlier attempt may have had an effect, and judge it so.
 //!
 //! With [`wait_for_circuit`](RetryPolicyBuilder::wait_for_circuit) a further attempt that is rejected waits as long as
 //! the rejection says, with the same addition, and tries again. A first attempt that is rejected never does.

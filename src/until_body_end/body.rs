@@ -84,8 +84,8 @@ pin_project! {
     /// A body that settles what a layer holds for the request when it ends.
     ///
     /// At the end of the stream, after trailers, or as soon as the body says that it has ended, the request is complete;
-    /// so it is if the caller drops the body. An error, or a panic, fails it. Frames, trailers and the size pass through unchanged,
-    /// until a timeout elapses: then the body is dropped, and an error is its last frame.
+    /// so it is if the caller drops the body. An error, or a panic, fails it. Frames, trailers and the size pass through
+    /// unchanged, until a timeout elapses: then the body is dropped, and an error is its last frame.
     #[derive(Debug)]
     pub struct GuardedBody<B, G>
     where

@@ -277,7 +277,7 @@ async fn if_both_fail_the_result_is_that_of_the_first() {
     }
 }
 
-/// Else a failover would take it for one that did nothing, and ask another provider.
+/// Else a failover would take it for one that did nothing, and ask another provider. What says nothing hides none either.
 #[tokio::test(start_paused = true)]
 async fn an_attempt_without_effect_does_not_hide_one_beside_it_that_may_have_had_one() {
     let refused = Verdict::Failure(Failure::new(Effect::NotApplied));
@@ -287,7 +287,7 @@ async fn an_attempt_without_effect_does_not_hide_one_beside_it_that_may_have_had
         (1, Idempotency::Safe, 1),
         (2, Idempotency::Keyed, 1),
     ] {
-        for verdict in [refused, Verdict::throttled(None)] {
+        for verdict in [refused, Verdict::throttled(None), Verdict::Ignored] {
             let rules = rules_fn(move |result: Result<&usize, &Error<usize>>| match result {
                 Err(error) if error.service() == Some(&idle) => verdict,
                 Err(_) => Verdict::UNKNOWN,

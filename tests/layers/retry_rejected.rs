@@ -62,6 +62,44 @@ fn open(retry_after: Option<Duration>) -> Answer {
     Err(Rejection::circuit_open("upstream", retry_after).into())
 }
 
+/// Behind another error, a rejection does not prove that nothing was sent, and says nothing either.
+#[tokio::test(start_paused = true)]
+async fn an_error_that_says_nothing_does_not_hide_an_attempt_that_may_have_had_an_effect() {
+    type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("the order was not placed")]
+    struct Wrapped(#[source] Rejection);
+
+    for (idempotency, says) in [(Idempotency::Keyed, "reset"), (Idempotency::Safe, "the order was not placed")] {
+        let log = Log::default();
+        let noted = log.clone();
+        let upstream = service_fn(move |()| {
+            let error: BoxError = match noted.note() {
+                1 => "reset".into(),
+                _ => Wrapped(Rejection::circuit_open("upstream", None)).into(),
+            };
+            std::future::ready(Err::<(), _>(error))
+        });
+        let rules = ErrorsOnly.idempotent(move |(): &()| idempotency);
+        let layer = RetryLayer::new(eager().build().unwrap(), rules);
+        let error = layer.layer(upstream).oneshot(()).await.unwrap_err();
+        assert_eq!((log.count(), error.to_string()), (2, says.to_owned()));
+    }
+
+    // The caller's own mistake, where an attempt before it got a response.
+    let rules = rules_fn(|result: Result<&&'static str, &Error>| match result {
+        Ok(&"busy") => Verdict::UNKNOWN,
+        Ok(_) => Verdict::Success,
+        Err(Error::Service("body")) => Verdict::Ignored,
+        Err(error) => error.rejection().map_or(Verdict::UNKNOWN, Verdict::from),
+    })
+    .idempotent(|(): &()| Idempotency::Keyed);
+    let upstream = scripted([Ok("busy"), Err(Error::Service("body"))], &Log::default());
+    let error = RetryLayer::new(eager().build().unwrap(), rules).layer(upstream).oneshot(()).await.unwrap_err();
+    assert_eq!(error.rejection().map(Rejection::effect), Some(Effect::Unknown), "{error:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_rejection_does_not_hide_the_error_of_an_attempt_that_was_sent() {
     for rejection in [
