@@ -87,7 +87,8 @@ impl<St, S, R> RelayBuilder<St, S, R> {
     }
 
     /// How many leases of a message may run out in a row, unsettled; then it is parked, undelivered: a message that kills
-    /// its process would do so for ever. At least 1.
+    /// its process would do so for ever. At least 1. As many more are let pass as claims of this relay have failed: what those
+    /// leased ran out unseen.
     pub fn max_lapses(mut self, lapses: u32) -> Self {
         self.numbers.max_lapses = lapses;
         self

@@ -9,6 +9,8 @@ pub(super) struct Counts {
     pub(super) parked: Count,
     pub(super) unsettled: Count,
     pub(super) store_failures: Count,
+    /// Claims that failed. What they leased, if anything, runs out unseen.
+    pub(super) missed_claims: Count,
 }
 
 #[derive(Debug, Default)]

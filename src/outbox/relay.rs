@@ -133,7 +133,12 @@ where
 
 async fn claim<St: Store, R>(shared: &Shared<St, R>, room: usize) -> Option<Vec<Claimed>> {
     let numbers = &shared.numbers;
-    shared.of_store("claim", numbers.timeout, shared.store.claim(room, numbers.lease(), numbers.parked)).await
+    let call = shared.store.claim(room, numbers.lease(), numbers.parked);
+    let claimed = shared.of_store("claim", numbers.timeout, call).await;
+    if claimed.is_none() {
+        shared.handle.counts().missed_claims.add_one();
+    }
+    claimed
 }
 
 /// When the next message that the store knows of is due.

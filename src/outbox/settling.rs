@@ -46,7 +46,9 @@ where
     let Claimed { message, claim, lapses } = claimed;
     let attempts = message.attempts;
     let deadline = started.checked_add(shared.numbers.timeout);
-    let report = if lapses >= shared.numbers.max_lapses {
+    // No message is to blame for the claims that failed here. One that kills its process ends this count as well.
+    let max_lapses = shared.handle.counts().missed_claims.get().saturating_add(shared.numbers.max_lapses.into());
+    let report = if u64::from(lapses) >= max_lapses {
         Report::new(Heard::Never, format!("its lease ran out {lapses} times in a row, and nobody settled it"))
     } else {
         deliver(service, &shared.rules, message, started, deadline, stopping).await

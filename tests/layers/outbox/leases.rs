@@ -188,6 +188,45 @@ async fn a_service_that_is_not_ready_in_time_was_not_asked() {
     assert!(handle.waited() >= 4, "{}", handle.waited());
 }
 
+/// Claims return after the relay has given them up, for two minutes.
+#[derive(Clone)]
+struct SlowAtFirst(MemoryStore, Instant);
+
+impl Store for SlowAtFirst {
+    as_in_memory! {
+        insert(message: &Message) -> ();
+        settle(claim: &windbreak::outbox::Claim, settlement: &windbreak::outbox::Settlement) -> windbreak::outbox::Lease;
+        next_due(parked: ParkedHead) -> Option<Duration>;
+        parked(offset: usize, limit: usize) -> Vec<windbreak::outbox::Parked>;
+        unpark(id: &str) -> bool;
+        delete_done(for_longer_than: Duration, limit: usize) -> usize;
+    }
+
+    async fn claim(
+        &self,
+        limit: usize,
+        lease: Duration,
+        parked: ParkedHead,
+    ) -> Result<Vec<windbreak::outbox::Claimed>, windbreak::outbox::StoreError> {
+        let claimed = self.0.claim(limit, lease, parked).await;
+        if self.1.elapsed() < 120 * SECOND {
+            sleep(3 * SECOND).await;
+        }
+        claimed
+    }
+}
+
+/// What they leased runs out again and again, and no message is to blame for it.
+#[tokio::test(start_paused = true)]
+async fn leases_of_claims_that_were_given_up_park_nothing() {
+    let (store, upstream) = (MemoryStore::new(), Upstream::default());
+    insert(&store, &["a/1", "b/1"]).await;
+    let slow = SlowAtFirst(store.clone(), Instant::now());
+    let relay = Relay::builder("test", slow, upstream.clone(), rules()).timeout(2 * SECOND).build().unwrap();
+    relay.run(sleep(150 * SECOND)).await;
+    assert_eq!((states(&store), upstream.calls().len()), (vec![State::Done, State::Done], 2));
+}
+
 /// A transaction of somebody else holds the row: it is due, and nobody can claim it.
 #[derive(Clone)]
 struct Locked(MemoryStore, Arc<Mutex<u32>>);
