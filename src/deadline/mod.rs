@@ -1,12 +1,14 @@
 //! One deadline for all that happens within a request.
 
 mod refusing;
+mod repeating;
 mod scope;
 mod timer;
 mod waited;
 mod within;
 
 pub(crate) use refusing::{forget_refusing, refusing_for, report_refusing};
+pub(crate) use repeating::{Repeating, is_repeating, may_be_repeating};
 pub use scope::deadline;
 pub(crate) use scope::{Scope, deadline_in, end_of};
 pub(crate) use timer::{Timer, poll_sleep};

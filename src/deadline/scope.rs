@@ -30,7 +30,7 @@ struct Current {
 
 /// Tells wakers apart as [`Waker::will_wake`] does, and keeps none.
 #[derive(Clone, Copy)]
-struct WakerId(*const (), &'static RawWakerVTable);
+pub(super) struct WakerId(*const (), &'static RawWakerVTable);
 
 impl PartialEq for WakerId {
     #[inline]
@@ -41,7 +41,7 @@ impl PartialEq for WakerId {
 
 impl WakerId {
     #[inline]
-    fn of(waker: &Waker) -> Self {
+    pub(super) fn of(waker: &Waker) -> Self {
         Self(waker.data(), waker.vtable())
     }
 }

@@ -76,7 +76,8 @@ pub enum Rejection {
         /// Why it failed, as [`Classify::error_type`](crate::rules::Classify::error_type) names it.
         failed: Arc<str>,
     },
-    /// Every provider rejected the request before it was sent.
+    /// Every provider rejected the request before it was sent; or it was a further attempt, by a retry above, of one that may
+    /// have taken effect at some provider, and so none got it.
     #[non_exhaustive]
     AllUnavailable {
         /// The name of the failover.

@@ -11,7 +11,8 @@ use super::provider::Instance;
 use super::shared::Shared;
 use super::word::Word;
 use crate::boxed::Boxed;
-use crate::error::Rejectable;
+use crate::deadline::is_repeating;
+use crate::error::{Rejectable, Rejection};
 use crate::rules::{Classify, Discard, Idempotency, Replay};
 
 pin_project! {
@@ -29,6 +30,8 @@ pin_project! {
         provider: usize,
         // A bit for each provider that has had the request, or would not have it.
         tried: u32,
+        // Maybe sent to some provider before, by an attempt of a retry above.
+        is_doubtful: bool,
         // What the next provider gets; `None` if there is none, or if there can be no copy.
         copy: Option<Request>,
         past: Past<T, E>,
@@ -77,6 +80,18 @@ impl<R, Request, T, E> ResponseFuture<R, Request, T, E> {
         Self::new(shared, word, provider, copy, State::Readiness { instance, request: Some(request) })
     }
 
+    /// Of a request that is not sent if it is a further attempt: nobody knows which provider had it before.
+    pub(super) fn doubtful(
+        shared: Arc<Shared<R, Request, T, E>>,
+        word: Word,
+        provider: usize,
+        copy: Option<Request>,
+        request: Request,
+    ) -> Self {
+        let instance = shared.spares[provider].clone();
+        Self { is_doubtful: true, ..Self::waiting(shared, word, provider, copy, instance, request) }
+    }
+
     pub(super) fn broken(
         shared: Arc<Shared<R, Request, T, E>>,
         word: Word,
@@ -99,7 +114,7 @@ impl<R, Request, T, E> ResponseFuture<R, Request, T, E> {
         state: State<Request, T, E>,
     ) -> Self {
         let past = Past::new();
-        Self { state, shared, word, provider, tried: 1 << provider, copy, past }
+        Self { state, shared, word, provider, tried: 1 << provider, is_doubtful: false, copy, past }
     }
 }
 
@@ -113,6 +128,10 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let Shared { rules, switches, spares } = &**this.shared;
+        if std::mem::take(this.is_doubtful) && is_repeating(cx) {
+            let rejection = Rejection::all_unavailable(Arc::clone(&switches.name), None);
+            *this.state = State::Rejected { error: Some(rejection.into()) };
+        }
         loop {
             let (result, is_sent) = match this.state {
                 State::Readiness { instance, request } => match ready!(instance.poll_ready(cx)) {

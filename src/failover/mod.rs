@@ -25,9 +25,10 @@
 //! [`FallbackLayer::service`](crate::FallbackLayer::service) obeys the same rule. A request that the rules cannot copy does
 //! not move.
 //!
-//! It knows one request, and nothing of an earlier attempt. **Put the retries below it**, into each provider's stack: a retry
-//! above it sends a keyed request of unknown effect again, and the circuit that has opened meanwhile, or a switch, sends it to
-//! another provider.
+//! **Put the retries below it**, into each provider's stack. A retry above it would send a keyed request of unknown effect
+//! again, and the circuit that has opened meanwhile, or a switch, would send it to another provider. So a further attempt of
+//! such a request is rejected with `AllUnavailable`, and the retry returns what is known of the attempts before. What is sent
+//! again in another task (behind `tower::buffer`), or as a new request (by an [outbox](crate::outbox)), is not recognised.
 //!
 //! # What the caller gets
 //!

@@ -8,8 +8,9 @@ use super::future::ResponseFuture;
 use super::handle::FailoverHandle;
 use super::provider::Instance;
 use super::shared::Shared;
+use crate::deadline::may_be_repeating;
 use crate::error::{Rejectable, Rejection};
-use crate::rules::{Classify, Discard, Replay};
+use crate::rules::{Classify, Discard, Idempotency, Replay};
 
 /// Several providers of the same thing as one service, which moves to the next one when that is harmless.
 pub struct Failover<R, Request, T, E> {
@@ -90,6 +91,10 @@ where
         let may_move = word.next(1 << first, count).is_some();
         let copy = if may_move { self.shared.rules.copy(&request) } else { None };
         let shared = Arc::clone(&self.shared);
+        if may_be_repeating() && shared.rules.idempotency(&request) != Idempotency::Safe {
+            self.broken = None;
+            return ResponseFuture::doubtful(shared, word, first, copy, request);
+        }
         if first != self.first {
             // A switch was thrown since it was polled: the other provider has not been asked whether it is ready.
             self.go_to(first);

@@ -8,6 +8,7 @@ use tower_service::Service;
 
 use super::handler::Handler;
 use super::shared::Shared;
+use crate::deadline::is_repeating;
 use crate::rules::{Classify, Verdict};
 
 pin_project! {
@@ -82,7 +83,9 @@ where
                     let handler = &this.shared.handler;
                     match kept.take() {
                         // Inner -> Substitute: the result is not good enough.
-                        Some(kept) if handler.replaces(&kept, result.as_ref(), verdict) => handler.handle(kept, result),
+                        Some(kept) if handler.replaces(&kept, result.as_ref(), verdict, is_repeating(cx)) => {
+                            handler.handle(kept, result)
+                        }
                         _ => return Poll::Ready(result),
                     }
                 }

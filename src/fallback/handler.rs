@@ -24,8 +24,8 @@ pub trait Handler<C, R, T, E> {
     /// Keeps what it will need of the request.
     fn keep(&self, rules: &C, request: &R) -> Self::Kept;
 
-    /// Whether it can replace this result.
-    fn replaces(&self, _kept: &Self::Kept, _result: Result<&T, &E>, _verdict: Verdict) -> bool {
+    /// Whether it can replace this result. `is_repeat` says that an earlier attempt of the request may have taken effect.
+    fn replaces(&self, _kept: &Self::Kept, _result: Result<&T, &E>, _verdict: Verdict, _is_repeat: bool) -> bool {
         true
     }
 
@@ -109,8 +109,14 @@ where
     }
 
     /// A key, and an idempotent method, hold at one service only. So a request goes to another one if it changes nothing,
-    /// or if the first certainly did not act on it.
-    fn replaces(&self, kept: &Self::Kept, result: Result<&S::Response, &S::Error>, verdict: Verdict) -> bool {
+    /// or if the first certainly did not act on it, in this attempt and in those before.
+    fn replaces(
+        &self,
+        kept: &Self::Kept,
+        result: Result<&S::Response, &S::Error>,
+        verdict: Verdict,
+        is_repeat: bool,
+    ) -> bool {
         let Some((_, idempotency)) = kept else { return false };
         let not_applied = match verdict {
             Verdict::Failure(Failure { effect, .. }) | Verdict::Throttled { effect, .. } => {
@@ -121,7 +127,7 @@ where
                 rejection.is_some_and(|rejection| rejection.effect() == Effect::NotApplied)
             }
         };
-        *idempotency == Idempotency::Safe || not_applied
+        *idempotency == Idempotency::Safe || not_applied && !is_repeat
     }
 
     fn handle(&self, kept: Self::Kept, _: Result<S::Response, S::Error>) -> Self::Future {
@@ -150,8 +156,8 @@ where
         self.handler.keep(rules, request)
     }
 
-    fn replaces(&self, kept: &Self::Kept, result: Result<&T, &E>, verdict: Verdict) -> bool {
-        (self.predicate)(result) && self.handler.replaces(kept, result, verdict)
+    fn replaces(&self, kept: &Self::Kept, result: Result<&T, &E>, verdict: Verdict, is_repeat: bool) -> bool {
+        (self.predicate)(result) && self.handler.replaces(kept, result, verdict, is_repeat)
     }
 
     fn handle(&self, kept: Self::Kept, result: Result<T, E>) -> Self::Future {

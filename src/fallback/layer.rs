@@ -53,7 +53,8 @@ impl<R, S> FallbackLayer<R, OtherService<S>> {
     /// or because a layer rejected the request before it was sent.
     ///
     /// Otherwise the first result is returned: an idempotency key, or an idempotent method, holds at one service only. It is
-    /// also returned if the rules cannot copy the request.
+    /// also returned if the rules cannot copy the request, and in a further attempt, by a retry above, after one that may
+    /// have taken effect.
     #[must_use]
     pub fn service(service: S, rules: R) -> Self {
         Self::new(rules, OtherService(service))

@@ -14,7 +14,7 @@ use super::plan::Bounds;
 use super::progress::{Progress, effect_of, rejection_of};
 use super::shared::Shared;
 use super::span;
-use crate::deadline::{deadline_in, forget_refusing, refusing_for};
+use crate::deadline::{Repeating, deadline_in, forget_refusing, refusing_for};
 use crate::error::{Rejectable, Rejection};
 use crate::rules::{Classify, Discard, Effect, Failure, Replay, Verdict};
 
@@ -88,7 +88,10 @@ where
             let ended = if let StateProj::Attempt { attempt } = this.state.project() {
                 forget_refusing();
                 let polled = {
-                    let _entered = this.journey.as_ref().map(|journey| journey.span.enter());
+                    let _told = this.journey.as_ref().map(|journey| {
+                        let repeats = journey.progress.may_have_acted();
+                        (repeats.then(|| Repeating::of(cx)), journey.span.enter())
+                    });
                     attempt.poll(cx)
                 };
                 // The one or the other, and not the result as a whole, so that what is only read need not lie in memory.
@@ -227,7 +230,9 @@ where
         let resends = journey.progress.attempts.count();
         rules.number(&mut request, resends);
         *journey.span = span::further_attempt(resends);
+        let repeating = journey.progress.may_have_acted().then(|| Repeating::of(cx));
         let attempt = journey.span.in_scope(|| service.call(request));
+        drop(repeating);
         this.state.set(State::Attempt { attempt });
         Poll::Ready(None)
     }

@@ -54,6 +54,11 @@ impl<E> Progress<E> {
             && !matches!(self.known, Known::Nothing)
     }
 
+    /// Whether a further attempt is one of a request that may have taken effect, and for which that matters.
+    pub(super) fn may_have_acted(&self) -> bool {
+        self.attempts.count() > 0 && self.attempts.effect() == Effect::Unknown && self.idempotency != Idempotency::Safe
+    }
+
     /// Keeps the error of an attempt that was sent and that another is to follow.
     pub(super) fn keep_error(&mut self, error: E, effect: Effect) {
         if !self.would_hide(effect) {

@@ -19,6 +19,7 @@ mod errors;
 mod failover;
 mod fallback;
 mod faults;
+mod further_attempts;
 mod hedge;
 mod invalid_config;
 mod money;
