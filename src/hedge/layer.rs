@@ -59,8 +59,8 @@ impl<R> HedgeLayer<R> {
         Ok(self)
     }
 
-    /// Pays for hedges from `budget`. Give it the budget of the retry layer below, which counts the requests for it: this layer
-    /// then counts none.
+    /// Pays for hedges from `budget`. Give it the budget of the retry layer below, which counts the requests for it: this
+    /// layer then counts none.
     #[must_use]
     pub fn budget(mut self, budget: RetryBudget) -> Self {
         self.config.budget = budget;

@@ -35,10 +35,10 @@
 //! | a rejection that will never admit it; [`Ignored`](crate::Verdict::Ignored), which is a mistake of the program | is parked at once | |
 //!
 //! A message that **waits** is tried again after `retry_after` and a jittered pause. Until `retry_after` is over (without
-//! one, the first backoff), at most a minute, the relay claims nothing else either: the upstream is down for every message. What
-//! an upstream asks for holds a message back for a day at most. So use **one relay for each upstream**, and give each a queue
-//! of its own; the stores have them. Put no [`Failover`](crate::Failover) under a relay whose messages must not take effect
-//! twice: each delivery is a new request to it, also after one of unknown effect.
+//! one, the first backoff), at most a minute, the relay claims nothing else either: the upstream is down for every message.
+//! What an upstream asks for holds a message back for a day at most. So use **one relay for each upstream**, and give each a
+//! queue of its own; the stores have them. Put no [`Failover`](crate::Failover) under a relay whose messages must not take
+//! effect twice: each delivery is a new request to it, also after one of unknown effect.
 //!
 //! A parked message blocks its topic, or is [stepped over](ParkedHead). [`unpark`](Store::unpark) has it delivered again
 //! under the same id. Before a person does that to a message whose effect is unknown, the receiver has to be asked, unless it

@@ -65,8 +65,8 @@ impl RetryPolicyBuilder {
     }
 
     /// Whether a *further* attempt that an open circuit or a rate limit below rejects waits as long as that says, plus up
-    /// to a tenth of it and the jittered backoff, and tries again. Default: no, the request ends with what is known of the attempts that were
-    /// sent.
+    /// to a tenth of it and the jittered backoff, and tries again. Default: no, the request ends with what is known of the
+    /// attempts that were sent.
     ///
     /// It waits at most three times one after the other, and only if the wait ends before the deadline, within
     /// [`max_elapsed`](Self::max_elapsed) and [`max_retry_after`](Self::max_retry_after). An attempt that was rejected

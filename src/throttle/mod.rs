@@ -2,8 +2,8 @@
 //!
 //! The gradual sibling of the [circuit breaker](crate::circuit_breaker), for an upstream that is overloaded rather than
 //! down: it has no open and no half-open state. It recovers gradually too: after an upstream that accepted
-//! nothing at all, within two windows. Over a time window it counts the requests and those that the upstream accepted, and rejects
-//! a request with the probability
+//! nothing at all, within two windows. Over a time window it counts the requests and those that the upstream accepted,
+//! and rejects a request with the probability
 //!
 //! ```text
 //! max(0, (requests - k · accepted) / (requests + 1))
