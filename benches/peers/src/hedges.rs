@@ -6,7 +6,7 @@ use std::time::Duration;
 use tower::ServiceBuilder;
 use tower::hedge::{Hedge as PeerHedge, Policy};
 use windbreak::rules::ErrorsOnly;
-use windbreak::{Error, Faults, HedgeLayer};
+use windbreak::{Faults, HedgeLayer, ServiceErrorLayer};
 
 use crate::stacks::Callee;
 use crate::task::{Alone, Named, named};
@@ -26,14 +26,14 @@ pub fn shared_hedges<S: Callee>(callee: S) -> Vec<Named> {
     vec![
         named("bare call", move || callee),
         named("windbreak: after", move || {
-            ServiceBuilder::new().layer(HedgeLayer::after(SECONDS, rules())).map_err(Error::Service).service(callee)
+            ServiceBuilder::new().layer(HedgeLayer::after(SECONDS, rules())).layer(ServiceErrorLayer).service(callee)
         }),
         named("windbreak: extra_load", move || {
             let layer = HedgeLayer::extra_load(EXTRA_LOAD, rules()).expect("its number is valid");
-            ServiceBuilder::new().layer(layer).map_err(Error::Service).service(callee)
+            ServiceBuilder::new().layer(layer).layer(ServiceErrorLayer).service(callee)
         }),
         named("windbreak: after, not idempotent", move || {
-            ServiceBuilder::new().layer(HedgeLayer::after(SECONDS, ErrorsOnly)).map_err(Error::Service).service(callee)
+            ServiceBuilder::new().layer(HedgeLayer::after(SECONDS, ErrorsOnly)).layer(ServiceErrorLayer).service(callee)
         }),
     ]
 }

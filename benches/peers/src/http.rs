@@ -2,6 +2,7 @@
 //! responses, of which the rows over `u64` say nothing.
 
 use std::future::{Ready, ready};
+use std::hint::black_box;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -13,7 +14,8 @@ use tower::retry::Policy;
 use tower::{Service, ServiceBuilder};
 use windbreak::http::Http;
 use windbreak::{
-    BulkheadLayer, Circuit, CircuitBreakerLayer, Error, FallbackLayer, RetryLayer, RetryPolicy, TimeoutLayer,
+    BulkheadLayer, Circuit, CircuitBreakerLayer, Error, FallbackLayer, RetryLayer, RetryPolicy, ServiceErrorLayer,
+    TimeoutLayer,
 };
 
 use crate::harness::await_calls;
@@ -61,13 +63,22 @@ pub fn new_request(number: u64) -> Request {
         .expect("it is a valid request")
 }
 
-/// Calls with a new request each, whose making is in the bare call too.
+/// Calls with a new request each, whose making is in the bare call too. Each time from another depth of the stack: how the
+/// frames lie to one another costs as much as some layers, and is chance.
 #[repr(align(128))]
-struct OverHttp<S>(S);
+struct OverHttp<S> {
+    service: S,
+    depth: u32,
+}
+
+/// As many frames of 64 bytes and more as there are lines in a page's worth of stack.
+const DEPTHS: u32 = 32;
 
 impl<S: Service<Request> + Clone + Send + 'static> Task for OverHttp<S> {
     fn make_calls(&mut self, calls: u64) {
-        await_calls(&mut self.0, calls, new_request);
+        self.depth = (self.depth + 1) % DEPTHS;
+        let Self { service, depth } = self;
+        deeper(*depth, &mut || await_calls(service, calls, new_request));
     }
 
     fn work_and_call(&mut self, calls: u64) {
@@ -75,12 +86,24 @@ impl<S: Service<Request> + Clone + Send + 'static> Task for OverHttp<S> {
     }
 
     fn twin(&self) -> Box<dyn Task> {
-        Box::new(Self(self.0.clone()))
+        Box::new(Self { service: self.service.clone(), depth: 0 })
     }
 }
 
+/// Runs it below so many further frames.
+#[inline(never)]
+fn deeper(more: u32, run: &mut dyn FnMut()) {
+    let frame = black_box([more; 16]);
+    if more == 0 {
+        run();
+    } else {
+        deeper(more - 1, run);
+    }
+    black_box(frame);
+}
+
 fn named<S: Service<Request> + Clone + Send + 'static>(name: &'static str, make: impl Fn() -> S + 'static) -> Named {
-    (name, Box::new(move || Box::new(OverHttp(make()))))
+    (name, Box::new(move || Box::new(OverHttp { service: make(), depth: 0 })))
 }
 
 /// All over the upstream above.
@@ -109,7 +132,7 @@ where
         .layer(RetryLayer::new(policy, Http))
         .layer(CircuitBreakerLayer::new(circuit, Http))
         .layer(BulkheadLayer::new(IN_FLIGHT).expect("its number is valid"))
-        .map_err(Error::Service)
+        .layer(ServiceErrorLayer)
         .service(client)
 }
 

@@ -13,7 +13,7 @@ use governor::{Quota, RateLimiter};
 use tower::limit::rate::{Rate as PeerRate, RateLimit as PeerLimit};
 use tower::{Service, ServiceBuilder};
 use windbreak::rate_limit::{Rate, RateLimit};
-use windbreak::{Error, RateLimitLayer};
+use windbreak::{RateLimitLayer, ServiceErrorLayer};
 
 use crate::stacks::Callee;
 use crate::task::{Alone, Named, Task, named, work};
@@ -65,7 +65,7 @@ pub fn shared_limits<S: Callee>(callee: S) -> Vec<Named> {
     vec![
         named("bare call", move || callee),
         named("windbreak", move || {
-            ServiceBuilder::new().layer(RateLimitLayer::new(rate())).map_err(Error::Service).service(callee)
+            ServiceBuilder::new().layer(RateLimitLayer::new(rate())).layer(ServiceErrorLayer).service(callee)
         }),
         named("governor, checked before the call", move || Checked {
             inner: callee,

@@ -26,6 +26,7 @@ from the allocator.
   breaker. tower and tower-resilience retry without a budget here. Only windbreak's rejection says how long to wait.
 - Layers of windbreak and tower-resilience: fallback, timeout, retry, circuit breaker, bulkhead; of tower: timeout,
   retry, concurrency limit. Over `http` types the requests are GETs with three headers, and each is copied for the retry.
+  They are made from 32 depths of the stack in turn, because how its frames happen to lie costs up to 100 ns.
 - A limit counts from the call, so that each timeout looks at the clock: about 23 of its nanoseconds.
 - Not measured: more than two threads; time windows as they slide (they are an hour long); failures that trip a circuit,
   half-open, retries, full bulkheads.

@@ -18,7 +18,7 @@ use tower_resilience::timelimiter::TimeLimiterLayer as PeerTimeout;
 use windbreak::rules::ErrorsOnly;
 use windbreak::{
     BulkheadLayer, Circuit, CircuitBreakerLayer, DeadLetterLayer, Error, Failover, FallbackLayer, RetryLayer,
-    RetryPolicy, TimeoutLayer, Verified, VerifyLayer,
+    RetryPolicy, ServiceErrorLayer, TimeoutLayer, Verified, VerifyLayer,
 };
 
 use crate::harness::callees::Failed;
@@ -92,7 +92,7 @@ pub fn stacks_by_hand<S: Callee>(callee: S) -> Vec<Named> {
 /// Each layer by itself.
 pub fn layers<S: Callee>(callee: S) -> Vec<Named> {
     let over = ServiceBuilder::new;
-    let inner = move || over().map_err(Error::Service).service(callee);
+    let inner = move || over().layer(ServiceErrorLayer).service(callee);
     let verify = || VerifyLayer::new(ErrorsOnly, |_: u64, _| ready(Ok::<_, std::io::Error>(Verified::Unknown)));
     let failover = move || {
         let failover = Failover::new("two", ErrorsOnly).to("first", inner()).to("second", inner());
@@ -121,7 +121,7 @@ fn windbreak_breaker<S: Callee>(
     let circuit =
         Circuit::builder("callee").failure_ratio(RATIO.into()).minimum_calls(MINIMUM_CALLS as usize).open_for(HOUR);
     let circuit = window(circuit).build().expect("its numbers are valid");
-    ServiceBuilder::new().layer(CircuitBreakerLayer::new(circuit, ErrorsOnly)).map_err(Error::Service).service(callee)
+    ServiceBuilder::new().layer(CircuitBreakerLayer::new(circuit, ErrorsOnly)).layer(ServiceErrorLayer).service(callee)
 }
 
 fn retry() -> RetryLayer<ErrorsOnly> {
@@ -140,11 +140,11 @@ fn bulkhead() -> BulkheadLayer {
 }
 
 fn windbreak_five<S: Callee>(callee: S) -> impl Service<u64> + Clone + Send {
-    five_over(ServiceBuilder::new().map_err(Error::Service).service(callee))
+    five_over(ServiceBuilder::new().layer(ServiceErrorLayer).service(callee))
 }
 
 fn windbreak_six<S: Callee>(callee: S) -> impl Service<u64> + Clone + Send {
-    five_over(ServiceBuilder::new().layer(TimeoutLayer::new(TIMEOUT)).map_err(Error::Service).service(callee))
+    five_over(ServiceBuilder::new().layer(TimeoutLayer::new(TIMEOUT)).layer(ServiceErrorLayer).service(callee))
 }
 
 fn five_over<S>(inner: S) -> impl Service<u64> + Clone + Send
@@ -165,7 +165,7 @@ fn windbreak_three<S: Callee>(callee: S) -> impl Service<u64> + Clone + Send {
         .layer(TimeoutLayer::new(TIMEOUT))
         .layer(retry())
         .layer(bulkhead())
-        .map_err(Error::Service)
+        .layer(ServiceErrorLayer)
         .service(callee)
 }
 
