@@ -28,7 +28,8 @@
 //! **Put the retries below it**, into each provider's stack. A retry above it would send a keyed request of unknown effect
 //! again, and the circuit that has opened meanwhile, or a switch, would send it to another provider. So a further attempt of
 //! such a request is rejected with `AllUnavailable`, and the retry returns what is known of the attempts before. What is sent
-//! again in another task (behind `tower::buffer`), or as a new request (by an [outbox](crate::outbox)), is not recognised.
+//! again in another task (behind `tower::buffer`), by a future that is polled with a waker of its own, or as a new request (by
+//! an [outbox](crate::outbox)), is not recognised.
 //!
 //! # What the caller gets
 //!

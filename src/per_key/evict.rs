@@ -27,8 +27,8 @@ use crate::verify::Verify;
 /// | bulkhead that adapts | the same, and the limit is its first | it has another limit | as any bulkhead |
 /// | rate limit | its whole burst may pass | | less may pass; it is paused; requests queue; its rate was [set](crate::rate_limit::RateLimit::set) |
 /// | throttle | the upstream accepted all of its window | it did not, and nothing is rejected | it rejects some |
-/// | retry | its budget remembers no retry | its budget was drawn on | |
-/// | timeout, hedge, fallback, verify, dead letter, faults; for HTTP, idempotency key and progress timeout | always | | |
+/// | retry, and a hedge with a budget of its own | its budget remembers nothing that was paid | its budget was drawn on | |
+/// | timeout, hedge that is paid by another budget, fallback, verify, dead letter, faults; for HTTP, idempotency key and progress timeout | always | | |
 ///
 /// A rate limit is not forgotten for being idle, because a new one would let a whole burst pass again. So a limit that
 /// takes a day to refill needs room for all keys of a day: in `max_keys`, not in `max_idle`.
