@@ -54,6 +54,7 @@ mod deadline;
 mod macros;
 mod oneshot;
 mod provider;
+mod sharing;
 mod sync;
 
 #[doc(inline)]

@@ -26,7 +26,7 @@ const TELL_EVERY: u64 = 32;
 /// same one to policies that call the same upstream, and take hedges and retries of your own from it with
 /// [`try_withdraw`](Self::try_withdraw).
 ///
-/// A request costs an atomic addition where its service writes anyway; only each 32nd of a service reads the clock. Until
+/// A request costs an atomic addition; only each 32nd of a service takes the lock and reads the clock. Until
 /// then requests count as old as they can be, and those of other services not at all, so the bound holds. A budget may
 /// be more careful than it need be: by half a second at either end of the ten, and by up to 63 requests of each service
 /// that shares it.
@@ -54,8 +54,8 @@ struct Limits {
     ledger: Mutex<Ledger>,
 }
 
-/// The requests of one service, on their way into the budget. Apart from it, so that a service has it where its requests
-/// write anyway: threads wait for one another once more for each further place that they write to.
+/// The requests of one service, on their way into the budget. Apart from it, so that services that share a budget do not
+/// all write to one place.
 #[derive(Default)]
 pub(crate) struct Intake {
     requests: AtomicU64,

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::queue::{Number, Queue, Turn};
 use super::word::Word;
 use crate::config::{InvalidConfig, check_count};
+use crate::sharing::{Instance, Pointer};
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering, PoisonError};
 use crate::until_body_end::{Guard, Sealed};
 
@@ -33,12 +34,12 @@ struct Shared {
 
 /// A permit of the bulkhead, given back on drop.
 pub struct Permit {
-    shared: Arc<Shared>,
+    semaphore: Pointer<Semaphore>,
 }
 
 /// A place in the queue, left on drop.
 pub(super) struct Waiting {
-    shared: Arc<Shared>,
+    semaphore: Pointer<Semaphore>,
     number: Number,
     /// When it looks again, whether it is woken or not.
     next_look: Option<Instant>,
@@ -127,16 +128,18 @@ impl Semaphore {
         let word = self.shared.load();
         !word.is_queued() && word.has_room()
     }
+}
 
+impl Instance<Semaphore> {
     /// Takes a permit, if one is free and nobody waits for it.
     #[inline]
-    pub(super) fn try_acquire(&self) -> Option<Permit> {
+    pub(super) fn try_acquire(&mut self) -> Option<Permit> {
         let taken = self.shared.change(|word| (!word.is_queued() && word.has_room()).then(|| word.take_one()));
         taken.then(|| self.permit())
     }
 
     /// Joins the queue until `end`; or takes a permit that came free in the meantime.
-    pub(super) fn enqueue(&self, max_queue: usize, end: Option<Instant>) -> Entry {
+    pub(super) fn enqueue(&mut self, max_queue: usize, end: Option<Instant>) -> Entry {
         let mut woken = Vec::new();
         let mut queue = self.shared.lock();
         self.shared.hand_out(&mut queue, &mut woken);
@@ -153,14 +156,14 @@ impl Semaphore {
         woken.into_iter().for_each(Waker::wake);
         match number {
             _ if room => Entry::Permit(self.permit()),
-            Some(number) => Entry::Queued(Waiting { shared: Arc::clone(&self.shared), number, next_look: None }),
+            Some(number) => Entry::Queued(Waiting { semaphore: Arc::clone(self.called()), number, next_look: None }),
             None => Entry::Full,
         }
     }
 
     #[inline]
-    fn permit(&self) -> Permit {
-        Permit { shared: Arc::clone(&self.shared) }
+    fn permit(&mut self) -> Permit {
+        Permit { semaphore: Arc::clone(self.called()) }
     }
 }
 
@@ -245,14 +248,14 @@ impl fmt::Debug for Permit {
 impl Drop for Permit {
     #[inline]
     fn drop(&mut self) {
-        self.shared.release();
+        self.semaphore.shared.release();
     }
 }
 
 impl Waiting {
     #[allow(clippy::cast_possible_truncation, reason = "it came from a usize")]
     pub(super) fn limit(&self) -> usize {
-        self.shared.load().limit() as usize
+        self.semaphore.shared.load().limit() as usize
     }
 
     /// When its wait ends; `None` if it waits for ever.
@@ -267,21 +270,21 @@ impl Waiting {
 
     /// Gives the permits of those whose wait has ended to the first in the queue.
     pub(super) fn hand_out(&self) {
-        self.shared.admit_waiting();
+        self.semaphore.shared.admit_waiting();
     }
 
     /// Waits until `end` instead; `false` if the wait has ended already.
     pub(super) fn wait_until(&mut self, end: Option<Instant>) -> bool {
-        self.shared.lock().wait_until(&mut self.number, end)
+        self.semaphore.shared.lock().wait_until(&mut self.number, end)
     }
 
     /// The permit; `None` if the wait has ended and the turn went to others.
     pub(super) fn poll_permit(&mut self, cx: &mut Context<'_>) -> Poll<Option<Permit>> {
         // Wakers are cloned and dropped outside the lock: they may run anything.
         let mut waker = Some(cx.waker().clone());
-        let turn = self.shared.lock().look(self.number, &mut waker);
+        let turn = self.semaphore.shared.lock().look(self.number, &mut waker);
         match turn {
-            Turn::Granted => Poll::Ready(Some(Permit { shared: Arc::clone(&self.shared) })),
+            Turn::Granted => Poll::Ready(Some(Permit { semaphore: Arc::clone(&self.semaphore) })),
             Turn::Waiting(next_look) => {
                 self.next_look = next_look;
                 Poll::Pending
@@ -293,18 +296,18 @@ impl Waiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        let mut queue = self.shared.lock();
+        let mut queue = self.semaphore.shared.lock();
         let (turn, waker) = queue.leave(self.number);
         let waited = matches!(turn, Turn::Waiting(_));
         if waited && queue.len() == 0 {
-            self.shared.change(|word| Some(word.with_queued(false)));
+            self.semaphore.shared.change(|word| Some(word.with_queued(false)));
         }
         let watcher = if waited { queue.take_watcher() } else { None };
         drop(queue);
         drop(waker);
         watcher.into_iter().for_each(Waker::wake);
         if turn == Turn::Granted {
-            self.shared.release();
+            self.semaphore.shared.release();
         }
     }
 }

@@ -6,6 +6,7 @@ use super::future::ResponseFuture;
 use super::semaphore::{Permit, Semaphore};
 use crate::error::Rejectable;
 use crate::macros::service_accessors;
+use crate::sharing::Instance;
 
 /// A service that bounds its requests in flight. Made by [`BulkheadLayer`](super::BulkheadLayer).
 ///
@@ -13,19 +14,19 @@ use crate::macros::service_accessors;
 #[derive(Debug)]
 pub struct Bulkhead<S> {
     inner: S,
-    semaphore: Semaphore,
+    semaphore: Instance<Semaphore>,
     /// The inner service was polled ready and not called since.
     is_ready: bool,
 }
 
 impl<S> Bulkhead<S> {
-    pub(super) const fn new(inner: S, semaphore: Semaphore) -> Self {
-        Self { inner, semaphore, is_ready: false }
+    pub(super) fn new(inner: S, semaphore: Semaphore) -> Self {
+        Self { inner, semaphore: Instance::new(semaphore), is_ready: false }
     }
 
     /// The permits.
     #[must_use]
-    pub const fn semaphore(&self) -> &Semaphore {
+    pub fn semaphore(&self) -> &Semaphore {
         &self.semaphore
     }
 }
@@ -35,7 +36,7 @@ service_accessors!(Bulkhead<S>);
 /// A clone starts unpolled.
 impl<S: Clone> Clone for Bulkhead<S> {
     fn clone(&self) -> Self {
-        Self::new(self.inner.clone(), self.semaphore.clone())
+        Self { inner: self.inner.clone(), semaphore: self.semaphore.clone(), is_ready: false }
     }
 }
 

@@ -6,18 +6,19 @@ use super::breaker::Breaker;
 use super::future::ResponseFuture;
 use super::ticket::Ticket;
 use crate::rules::Verdict;
+use crate::sharing::Pointer;
 
 /// An admission while the inner service is called: two words and a borrow, so that it is first written where it will lie
 /// in the future. Dropped, which only a panic does, it is a call that failed.
 pub(super) struct Admission<'a, R> {
-    breaker: &'a Arc<Breaker<R>>,
+    breaker: &'a Pointer<Breaker<R>>,
     ticket: Ticket,
     started: Option<Instant>,
 }
 
 impl<'a, R> Admission<'a, R> {
     #[inline(always)]
-    pub(super) fn new(breaker: &'a Arc<Breaker<R>>, ticket: Ticket) -> Self {
+    pub(super) fn new(breaker: &'a Pointer<Breaker<R>>, ticket: Ticket) -> Self {
         Self { breaker, ticket, started: breaker.circuit.shared().start(ticket) }
     }
 

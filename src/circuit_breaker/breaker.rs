@@ -1,10 +1,16 @@
+use std::sync::Arc;
+
 use super::circuit::Circuit;
 
 /// What all services of a layer share.
 #[derive(Debug)]
-// On a cache line that is only read: each request writes to the counts of the pointer.
-#[repr(align(64))]
 pub(super) struct Breaker<R> {
     pub(super) circuit: Circuit,
-    pub(super) rules: R,
+    pub(super) rules: Arc<R>,
+}
+
+impl<R> Clone for Breaker<R> {
+    fn clone(&self) -> Self {
+        Self { circuit: self.circuit.clone(), rules: Arc::clone(&self.rules) }
+    }
 }

@@ -14,6 +14,7 @@ use super::ticket::{Refusal, Ticket, UNSEEN};
 use crate::deadline::{WaitMeter, measure_waits};
 use crate::error::{Rejectable, Rejection};
 use crate::rules::{Classify, Verdict};
+use crate::sharing::Pointer;
 use crate::until_body_end::{Hold, Sealed};
 
 pin_project! {
@@ -49,7 +50,7 @@ pin_project! {
         Admitted {
             #[pin]
             inner: F,
-            breaker: Arc<Breaker<R>>,
+            breaker: Pointer<Breaker<R>>,
             ticket: Ticket,
             // Read only where the time counts. What our own layers made the call wait moves it on.
             started: Option<Instant>,
@@ -67,7 +68,12 @@ pin_project! {
 
 impl<F, R> ResponseFuture<F, R> {
     #[inline(always)]
-    pub(super) const fn admitted(inner: F, breaker: Arc<Breaker<R>>, ticket: Ticket, started: Option<Instant>) -> Self {
+    pub(super) const fn admitted(
+        inner: F,
+        breaker: Pointer<Breaker<R>>,
+        ticket: Ticket,
+        started: Option<Instant>,
+    ) -> Self {
         Self { state: State::Admitted { inner, breaker, ticket, started } }
     }
 

@@ -5,13 +5,14 @@ use tower_layer::Layer;
 use super::breaker::Breaker;
 use super::circuit::Circuit;
 use super::service::CircuitBreaker;
+use crate::sharing::Instance;
 
 /// Guards a service with a [`Circuit`].
 ///
 /// All services made from a layer, or from a clone of it, share its circuit.
 #[derive(Debug)]
 pub struct CircuitBreakerLayer<R> {
-    breaker: Arc<Breaker<R>>,
+    breaker: Instance<Breaker<R>>,
     pending_while_open: bool,
 }
 
@@ -19,7 +20,7 @@ impl<R> CircuitBreakerLayer<R> {
     /// Rejects requests while `circuit` is open. `rules` judge the results: [`ErrorsOnly`](crate::rules::ErrorsOnly), `Http`, or your own.
     #[must_use]
     pub fn new(circuit: Circuit, rules: R) -> Self {
-        Self { breaker: Arc::new(Breaker { circuit, rules }), pending_while_open: false }
+        Self { breaker: Instance::new(Breaker { circuit, rules: Arc::new(rules) }), pending_while_open: false }
     }
 
     /// Makes `poll_ready` pending while the circuit is open, or all its probes are in flight, instead of ready with a call
@@ -46,7 +47,7 @@ impl<R> CircuitBreakerLayer<R> {
 
 impl<R> Clone for CircuitBreakerLayer<R> {
     fn clone(&self) -> Self {
-        Self { breaker: Arc::clone(&self.breaker), pending_while_open: self.pending_while_open }
+        Self { breaker: self.breaker.clone(), pending_while_open: self.pending_while_open }
     }
 }
 
@@ -54,6 +55,6 @@ impl<S, R> Layer<S> for CircuitBreakerLayer<R> {
     type Service = CircuitBreaker<S, R>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        CircuitBreaker::new(inner, Arc::clone(&self.breaker), self.pending_while_open)
+        CircuitBreaker::new(inner, self.breaker.clone(), self.pending_while_open)
     }
 }

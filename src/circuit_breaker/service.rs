@@ -1,4 +1,3 @@
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
 use tower_service::Service;
@@ -13,6 +12,7 @@ use super::word::Readiness;
 use crate::error::Rejectable;
 use crate::macros::service_accessors;
 use crate::rules::{Classify, Verdict};
+use crate::sharing::Instance;
 
 /// A service behind a [`Circuit`]. Made by [`CircuitBreakerLayer`](super::CircuitBreakerLayer).
 ///
@@ -20,7 +20,7 @@ use crate::rules::{Classify, Verdict};
 #[derive(Debug)]
 pub struct CircuitBreaker<S, R> {
     inner: S,
-    breaker: Arc<Breaker<R>>,
+    breaker: Instance<Breaker<R>>,
     pending_while_open: bool,
     /// `poll_ready` did not ask the inner service, because the circuit is open.
     unasked: bool,
@@ -28,7 +28,7 @@ pub struct CircuitBreaker<S, R> {
 }
 
 impl<S, R> CircuitBreaker<S, R> {
-    pub(super) const fn new(inner: S, breaker: Arc<Breaker<R>>, pending_while_open: bool) -> Self {
+    pub(super) const fn new(inner: S, breaker: Instance<Breaker<R>>, pending_while_open: bool) -> Self {
         Self { inner, breaker, pending_while_open, unasked: false, wait: None }
     }
 
@@ -44,7 +44,7 @@ service_accessors!(CircuitBreaker<S, R>);
 /// A clone starts unpolled.
 impl<S: Clone, R> Clone for CircuitBreaker<S, R> {
     fn clone(&self) -> Self {
-        Self::new(self.inner.clone(), Arc::clone(&self.breaker), self.pending_while_open)
+        Self::new(self.inner.clone(), self.breaker.clone(), self.pending_while_open)
     }
 }
 
@@ -172,7 +172,7 @@ where
         }
         match self.breaker.circuit.shared().acquire() {
             Ok(ticket) => {
-                let admission = Admission::new(&self.breaker, ticket);
+                let admission = Admission::new(self.breaker.called(), ticket);
                 let inner = self.inner.call(request);
                 admission.into_future(inner)
             }

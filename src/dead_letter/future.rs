@@ -14,6 +14,7 @@ use super::sink::Sink;
 use crate::boxed::Boxed;
 use crate::error::{Rejectable, effect_of_rejection};
 use crate::rules::{Classify, Effect, Verdict};
+use crate::sharing::Pointer;
 
 pin_project! {
     /// The response of a [`DeadLetters`](super::DeadLetters): that of the inner service, whatever it is.
@@ -30,7 +31,7 @@ pin_project! {
     pub struct ResponseFuture<F, Request, R, K, T, E> {
         #[pin]
         state: State<F, Request, T, E>,
-        shared: Arc<Shared<R, K>>,
+        shared: Pointer<Arc<Shared<R, K>>>,
     }
 }
 
@@ -50,7 +51,7 @@ pin_project! {
 
 impl<F, Request, R, K, T, E> ResponseFuture<F, Request, R, K, T, E> {
     #[inline]
-    pub(super) const fn new(inner: F, keeps: bool, copy: Option<Request>, shared: Arc<Shared<R, K>>) -> Self {
+    pub(super) const fn new(inner: F, keeps: bool, copy: Option<Request>, shared: Pointer<Arc<Shared<R, K>>>) -> Self {
         Self { state: State::Inner { inner, keeps, copy }, shared }
     }
 }

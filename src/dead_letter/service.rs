@@ -9,17 +9,18 @@ use super::sink::Sink;
 use crate::error::Rejectable;
 use crate::macros::service_accessors;
 use crate::rules::{Classify, Idempotency, Replay};
+use crate::sharing::Instance;
 
 /// A service whose failed requests are kept. Made by [`DeadLetterLayer`](super::DeadLetterLayer).
 #[derive(Debug)]
 pub struct DeadLetters<S, R, K> {
     inner: S,
-    shared: Arc<Shared<R, K>>,
+    shared: Instance<Arc<Shared<R, K>>>,
 }
 
 impl<S, R, K> DeadLetters<S, R, K> {
-    pub(super) const fn new(inner: S, shared: Arc<Shared<R, K>>) -> Self {
-        Self { inner, shared }
+    pub(super) fn new(inner: S, shared: Arc<Shared<R, K>>) -> Self {
+        Self { inner, shared: Instance::new(shared) }
     }
 }
 
@@ -27,7 +28,7 @@ service_accessors!(DeadLetters<S, R, K>);
 
 impl<S: Clone, R, K> Clone for DeadLetters<S, R, K> {
     fn clone(&self) -> Self {
-        Self::new(self.inner.clone(), Arc::clone(&self.shared))
+        Self { inner: self.inner.clone(), shared: self.shared.clone() }
     }
 }
 
@@ -55,7 +56,7 @@ where
         let rules = &self.shared.rules;
         let keeps = rules.idempotency(&request) != Idempotency::Safe;
         let copy = if keeps { rules.copy(&request) } else { None };
-        let shared = Arc::clone(&self.shared);
+        let shared = Arc::clone(self.shared.called());
         // Last, so that the inner future is made where it will lie.
         ResponseFuture::new(self.inner.call(request), keeps, copy, shared)
     }

@@ -10,6 +10,7 @@ use super::handler::Handler;
 use super::shared::Shared;
 use crate::deadline::is_repeating;
 use crate::rules::{Classify, Verdict};
+use crate::sharing::Pointer;
 
 pin_project! {
     /// The response of a [`Fallback`](super::Fallback).
@@ -25,7 +26,7 @@ pin_project! {
     {
         #[pin]
         state: State<S::Future, H::Kept, H::Future>,
-        shared: Arc<Shared<R, H>>,
+        shared: Pointer<Arc<Shared<R, H>>>,
     }
 }
 
@@ -43,7 +44,7 @@ where
     H: Handler<R, Request, S::Response, S::Error>,
 {
     #[inline]
-    pub(super) const fn new(inner: S::Future, kept: H::Kept, shared: Arc<Shared<R, H>>) -> Self {
+    pub(super) const fn new(inner: S::Future, kept: H::Kept, shared: Pointer<Arc<Shared<R, H>>>) -> Self {
         Self { state: State::Inner { inner, kept: Some(kept) }, shared }
     }
 }

@@ -8,17 +8,18 @@ use super::handler::Handler;
 use super::shared::Shared;
 use crate::macros::service_accessors;
 use crate::rules::Classify;
+use crate::sharing::Instance;
 
 /// A service with a substitute for its failures. Made by [`FallbackLayer`](super::FallbackLayer).
 #[derive(Debug)]
 pub struct Fallback<S, R, H> {
     inner: S,
-    shared: Arc<Shared<R, H>>,
+    shared: Instance<Arc<Shared<R, H>>>,
 }
 
 impl<S, R, H> Fallback<S, R, H> {
-    pub(super) const fn new(inner: S, shared: Arc<Shared<R, H>>) -> Self {
-        Self { inner, shared }
+    pub(super) fn new(inner: S, shared: Arc<Shared<R, H>>) -> Self {
+        Self { inner, shared: Instance::new(shared) }
     }
 }
 
@@ -26,7 +27,7 @@ service_accessors!(Fallback<S, R, H>);
 
 impl<S: Clone, R, H> Clone for Fallback<S, R, H> {
     fn clone(&self) -> Self {
-        Self::new(self.inner.clone(), Arc::clone(&self.shared))
+        Self { inner: self.inner.clone(), shared: self.shared.clone() }
     }
 }
 
@@ -49,7 +50,7 @@ where
     #[inline(always)]
     fn call(&mut self, request: Request) -> Self::Future {
         let kept = self.shared.handler.keep(&self.shared.rules, &request);
-        let shared = Arc::clone(&self.shared);
+        let shared = Arc::clone(self.shared.called());
         // Last, so that the inner future is made where it will lie.
         ResponseFuture::new(self.inner.call(request), kept, shared)
     }

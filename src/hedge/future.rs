@@ -1,6 +1,5 @@
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
@@ -221,7 +220,7 @@ where
 
 /// The result, with how many hedges there were and which attempt won.
 #[cold]
-fn noted<S, T, E, R>(shared: &Arc<Shared<S, R>>, result: Result<T, E>, sent: u32, winner: u32) -> Result<T, E>
+fn noted<S, T, E, R>(shared: &Shared<S, R>, result: Result<T, E>, sent: u32, winner: u32) -> Result<T, E>
 where
     E: Rejectable,
     R: Discard<T>,

@@ -11,20 +11,21 @@ use super::shared::Shared;
 use super::watch::Watch;
 use crate::error::Rejectable;
 use crate::rules::{Classify, Discard, Replay};
+use crate::sharing::Instance;
 
 /// A service whose slow attempts get a second one beside them. Made by [`HedgeLayer`](super::HedgeLayer).
 ///
 /// Clones share the delay, the counts and the budget.
 pub struct Hedge<S, R> {
     inner: S,
-    shared: Arc<Shared<S, R>>,
+    shared: Instance<Arc<Shared<S, R>>>,
     /// The inner service may have been changed since the spare one was made.
     stale: bool,
 }
 
 impl<S, R> Hedge<S, R> {
-    pub(super) const fn new(inner: S, shared: Arc<Shared<S, R>>) -> Self {
-        Self { inner, shared, stale: false }
+    pub(super) fn new(inner: S, shared: Arc<Shared<S, R>>) -> Self {
+        Self { inner, shared: Instance::new(shared), stale: false }
     }
 
     /// When hedges are sent, and what became of them.
@@ -60,7 +61,7 @@ impl<S, R> Hedge<S, R> {
 
 impl<S: Clone, R> Clone for Hedge<S, R> {
     fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), shared: Arc::clone(&self.shared), stale: self.stale }
+        Self { inner: self.inner.clone(), shared: self.shared.clone(), stale: self.stale }
     }
 }
 
@@ -83,7 +84,7 @@ where
     #[inline(always)]
     fn call(&mut self, request: Request) -> Self::Future {
         if self.stale {
-            self.shared = self.shared.with(&self.inner);
+            self.shared = Instance::new(self.shared.with(&self.inner));
             self.stale = false;
         }
         let hedging = self.shared.hedging();
@@ -99,7 +100,7 @@ where
         }
         let started = Instant::now();
         let due = delay.and_then(|delay| started.checked_add(delay));
-        let watch = Watch::new(Arc::clone(&self.shared), started);
+        let watch = Watch::new(Arc::clone(self.shared.called()), started);
         ResponseFuture::new(self.inner.call(request), watch, due, copy)
     }
 }

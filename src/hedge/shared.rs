@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use super::handle::Hedging;
 use crate::budget::{Intake, RetryBudget};
+use crate::sharing::Line;
 use crate::sync::{Mutex, PoisonError};
 
 /// What a layer was told.
@@ -30,13 +31,14 @@ impl<R> Clone for Config<R> {
 /// all layers below.
 pub(super) struct Shared<S, R> {
     config: Config<R>,
-    intake: Intake,
+    /// Each request that it counts writes here, and only reads the rest.
+    intake: Line<Intake>,
     spare: Mutex<S>,
 }
 
 impl<S: Clone, R> Shared<S, R> {
     pub(super) fn new(config: Config<R>, inner: &S) -> Arc<Self> {
-        Arc::new(Self { intake: config.budget.intake(), config, spare: Mutex::new(inner.clone()) })
+        Arc::new(Self { intake: Line(config.budget.intake()), config, spare: Mutex::new(inner.clone()) })
     }
 
     /// The same for another service.

@@ -7,22 +7,23 @@ use super::quantile::Lasted;
 use super::shared::Shared;
 use crate::error::Rejectable;
 use crate::rules::{Classify, Effect, Verdict};
+use crate::sharing::Pointer;
 
 /// Watches a first attempt. If it is dropped before it ended, the attempt took at least the time until then.
 pub(super) struct Watch<S, R> {
-    shared: Arc<Shared<S, R>>,
+    shared: Pointer<Arc<Shared<S, R>>>,
     /// `None` once it has ended.
     started: Option<Instant>,
 }
 
 impl<S, R> Watch<S, R> {
     #[inline]
-    pub(super) const fn new(shared: Arc<Shared<S, R>>, started: Instant) -> Self {
+    pub(super) const fn new(shared: Pointer<Arc<Shared<S, R>>>, started: Instant) -> Self {
         Self { shared, started: Some(started) }
     }
 
     #[inline]
-    pub(super) fn shared(&self) -> &Arc<Shared<S, R>> {
+    pub(super) fn shared(&self) -> &Shared<S, R> {
         &self.shared
     }
 

@@ -17,6 +17,7 @@ use super::span;
 use crate::deadline::{Repeating, deadline_in, forget_refusing, refusing_for};
 use crate::error::{Rejectable, Rejection};
 use crate::rules::{Classify, Discard, Effect, Failure, Replay, Verdict};
+use crate::sharing::Pointer;
 
 pin_project! {
     /// The response of a [`Retry`](super::Retry): that of the last attempt, or what is known of an earlier one; see the
@@ -37,7 +38,7 @@ pin_project! {
     {
         #[pin]
         state: State<S::Future>,
-        shared: Arc<Shared<S, R>>,
+        shared: Pointer<Arc<Shared<S, R>>>,
         // What a further attempt sends; `None` if there can be none.
         copy: Option<Request>,
         // Read only where there is a bound on the time elapsed.
@@ -64,7 +65,7 @@ where
     #[inline]
     pub(super) const fn new(
         attempt: S::Future,
-        shared: Arc<Shared<S, R>>,
+        shared: Pointer<Arc<Shared<S, R>>>,
         copy: Option<Request>,
         started: Option<Instant>,
         journey: MaybeJourney<S, S::Error>,

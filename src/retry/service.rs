@@ -12,18 +12,19 @@ use super::shared::{Config, Shared};
 use super::span;
 use crate::error::Rejectable;
 use crate::rules::{Classify, Discard, Replay};
+use crate::sharing::Instance;
 
 /// A service whose failed attempts are repeated. Made by [`RetryLayer`](super::RetryLayer).
 pub struct Retry<S, R> {
     inner: S,
-    shared: Arc<Shared<S, R>>,
+    shared: Instance<Arc<Shared<S, R>>>,
     /// The inner service may have been changed since the spare one was made.
     stale: bool,
 }
 
 impl<S: Clone, R> Retry<S, R> {
     pub(super) fn new(inner: S, config: Arc<Config<R>>) -> Self {
-        let shared = Shared::new(config, &inner);
+        let shared = Instance::new(Shared::new(config, &inner));
         Self { inner, shared, stale: false }
     }
 }
@@ -57,7 +58,7 @@ impl<S, R> Retry<S, R> {
 
 impl<S: Clone, R> Clone for Retry<S, R> {
     fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), shared: Arc::clone(&self.shared), stale: self.stale }
+        Self { inner: self.inner.clone(), shared: self.shared.clone(), stale: self.stale }
     }
 }
 
@@ -81,12 +82,12 @@ where
     #[inline(always)]
     fn call(&mut self, request: Request) -> Self::Future {
         if self.stale {
-            self.shared = Shared::new(Arc::clone(&self.shared.config), &self.inner);
+            self.shared = Instance::new(Shared::new(Arc::clone(&self.shared.config), &self.inner));
             self.stale = false;
         }
         let started = self.shared.policy().numbers().max_elapsed.map(|_| Instant::now());
         let copy = self.shared.copy(1, &request);
-        let shared = Arc::clone(&self.shared);
+        let shared = Arc::clone(self.shared.called());
         let journey = if span::may_trace_first_attempt() { Journey::traced() } else { None };
         // The call comes last, and without a detour where nobody listens: then the attempt is made where it will lie, and
         // need not be moved there.

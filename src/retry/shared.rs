@@ -5,6 +5,7 @@ use super::policy::RetryPolicy;
 use super::span;
 use crate::budget::Intake;
 use crate::rules::{Effect, Replay, Verdict};
+use crate::sharing::Line;
 use crate::sync::{Mutex, PoisonError};
 
 /// What all services of a layer have in common.
@@ -16,12 +17,9 @@ pub(super) struct Config<R> {
 
 /// What the future of a request needs only once an attempt has failed: a healthy one clones a pointer to it, and not the
 /// services of all layers below.
-// In this order: what is only read lies on another cache line than what each request writes.
-#[repr(C)]
 pub(super) struct Shared<S, R> {
-    /// Here, because each request writes to the count of pointers beside it anyway.
-    intake: Intake,
-    _line: [u64; 8],
+    /// Each request writes here, and only reads the rest.
+    intake: Line<Intake>,
     pub(super) config: Arc<Config<R>>,
     spare: Mutex<S>,
 }
@@ -34,12 +32,7 @@ impl<S, R> Drop for Shared<S, R> {
 
 impl<S: Clone, R> Shared<S, R> {
     pub(super) fn new(config: Arc<Config<R>>, inner: &S) -> Arc<Self> {
-        Arc::new(Self {
-            intake: config.policy.budget().intake(),
-            _line: [0; 8],
-            config,
-            spare: Mutex::new(inner.clone()),
-        })
+        Arc::new(Self { intake: Line(config.policy.budget().intake()), config, spare: Mutex::new(inner.clone()) })
     }
 
     /// A service for further attempts.

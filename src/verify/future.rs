@@ -10,6 +10,7 @@ use super::shared::Shared;
 use crate::boxed::Boxed;
 use crate::error::{Rejectable, effect_of_rejection};
 use crate::rules::{Classify, Effect, Failure, Replay, Verdict};
+use crate::sharing::Pointer;
 
 pin_project! {
     /// The response of a [`Verify`](super::Verify).
@@ -27,7 +28,7 @@ pin_project! {
     pub struct ResponseFuture<F, R, Request, T, E> {
         #[pin]
         state: State<F, Request, T, E>,
-        shared: Arc<Shared<R, Request, T>>,
+        shared: Pointer<Arc<Shared<R, Request, T>>>,
     }
 }
 
@@ -47,7 +48,12 @@ pin_project! {
 
 impl<F, R, Request, T, E> ResponseFuture<F, R, Request, T, E> {
     #[inline]
-    pub(super) const fn new(inner: F, asks: bool, copy: Option<Request>, shared: Arc<Shared<R, Request, T>>) -> Self {
+    pub(super) const fn new(
+        inner: F,
+        asks: bool,
+        copy: Option<Request>,
+        shared: Pointer<Arc<Shared<R, Request, T>>>,
+    ) -> Self {
         Self { state: State::Inner { inner, asks, copy }, shared }
     }
 }
@@ -89,7 +95,7 @@ where
                         }
                     };
                     // Inner -> Settle: it failed, and may have taken effect.
-                    settle(Arc::clone(this.shared), copy.take(), result, verdict)
+                    settle(Arc::clone(&***this.shared), copy.take(), result, verdict)
                 }
                 StateProj::Settle { settling } => match ready!(Pin::new(settling).poll(cx)) {
                     Ok(response) => return Poll::Ready(Ok(response)),

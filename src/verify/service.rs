@@ -9,16 +9,17 @@ use super::shared::Shared;
 use crate::error::Rejectable;
 use crate::macros::service_accessors;
 use crate::rules::{Classify, Idempotency, Replay};
+use crate::sharing::Instance;
 
 /// A service that finds out whether its failed requests took effect. Made by [`VerifyLayer`](super::VerifyLayer).
 pub struct Verify<S, R, Request, T> {
     inner: S,
-    shared: Arc<Shared<R, Request, T>>,
+    shared: Instance<Arc<Shared<R, Request, T>>>,
 }
 
 impl<S, R, Request, T> Verify<S, R, Request, T> {
-    pub(super) const fn new(inner: S, shared: Arc<Shared<R, Request, T>>) -> Self {
-        Self { inner, shared }
+    pub(super) fn new(inner: S, shared: Arc<Shared<R, Request, T>>) -> Self {
+        Self { inner, shared: Instance::new(shared) }
     }
 }
 
@@ -26,7 +27,7 @@ service_accessors!(Verify<S, R, Request, T>);
 
 impl<S: Clone, R, Request, T> Clone for Verify<S, R, Request, T> {
     fn clone(&self) -> Self {
-        Self::new(self.inner.clone(), Arc::clone(&self.shared))
+        Self { inner: self.inner.clone(), shared: self.shared.clone() }
     }
 }
 
@@ -53,7 +54,7 @@ where
         let rules = &self.shared.rules;
         let asks = rules.idempotency(&request) != Idempotency::Safe;
         let copy = if asks { rules.copy(&request) } else { None };
-        let shared = Arc::clone(&self.shared);
+        let shared = Arc::clone(self.shared.called());
         // Last, so that the inner future is made where it will lie.
         ResponseFuture::new(self.inner.call(request), asks, copy, shared)
     }

@@ -10,6 +10,7 @@ use crate::bulkhead::semaphore::{Entry, Semaphore};
 use crate::deadline::{deadline, end_of};
 use crate::error::Rejectable;
 use crate::macros::service_accessors;
+use crate::sharing::Instance;
 
 /// A service that bounds its requests in flight, and lets further ones queue. Made by
 /// [`QueueingBulkheadLayer`](super::QueueingBulkheadLayer).
@@ -18,20 +19,20 @@ use crate::macros::service_accessors;
 #[derive(Debug)]
 pub struct QueueingBulkhead<S> {
     inner: S,
-    semaphore: Semaphore,
+    semaphore: Instance<Semaphore>,
     bounds: Bounds,
     /// The inner service was polled ready and not called since.
     is_ready: bool,
 }
 
 impl<S> QueueingBulkhead<S> {
-    pub(super) const fn new(inner: S, semaphore: Semaphore, bounds: Bounds) -> Self {
-        Self { inner, semaphore, bounds, is_ready: false }
+    pub(super) fn new(inner: S, semaphore: Semaphore, bounds: Bounds) -> Self {
+        Self { inner, semaphore: Instance::new(semaphore), bounds, is_ready: false }
     }
 
     /// The permits.
     #[must_use]
-    pub const fn semaphore(&self) -> &Semaphore {
+    pub fn semaphore(&self) -> &Semaphore {
         &self.semaphore
     }
 }
@@ -41,7 +42,7 @@ service_accessors!(QueueingBulkhead<S>);
 /// A clone starts unpolled.
 impl<S: Clone> Clone for QueueingBulkhead<S> {
     fn clone(&self) -> Self {
-        Self::new(self.inner.clone(), self.semaphore.clone(), self.bounds)
+        Self { inner: self.inner.clone(), semaphore: self.semaphore.clone(), bounds: self.bounds, is_ready: false }
     }
 }
 

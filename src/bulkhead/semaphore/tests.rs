@@ -126,7 +126,7 @@ fn with_paused_time<T>(run: impl Future<Output = T>) -> T {
 
 async fn check(limit: usize, steps: Vec<Step>) -> Result<(), TestCaseError> {
     let start = Instant::now();
-    let semaphore = Semaphore::new(limit).unwrap();
+    let mut semaphore = Instance::new(Semaphore::new(limit).unwrap());
     let mut model = Model { limit, in_flight: 0, queue: VecDeque::new(), granted: Vec::new(), now: 0 };
     let (mut permits, mut waiting) = (Vec::new(), Vec::new());
     for (number, step) in (0..).zip(steps) {
@@ -220,7 +220,7 @@ proptest! {
 
 #[test]
 fn waiters_that_leave_the_queue_leave_no_memory_behind() {
-    let semaphore = Semaphore::new(1).unwrap();
+    let mut semaphore = Instance::new(Semaphore::new(1).unwrap());
     let _in_flight = semaphore.try_acquire().unwrap();
     let end = Some(Instant::now() + Duration::from_secs(60));
     let _first = semaphore.enqueue(usize::MAX, end);
@@ -242,8 +242,8 @@ fn a_waker_that_touches_the_semaphore_does_not_deadlock() {
     }
 
     with_paused_time(async {
-        let semaphore = Semaphore::new(2).unwrap();
-        let holds = || Waker::from(Arc::new(Holds(semaphore.try_acquire().into())));
+        let mut semaphore = Instance::new(Semaphore::new(2).unwrap());
+        let mut holds = || Waker::from(Arc::new(Holds(semaphore.try_acquire().into())));
         let wakers = [holds(), holds()];
         let end = Some(Instant::now() + Duration::from_secs(1));
         let waiting = [(); 4].map(|()| semaphore.enqueue(usize::MAX, end));
