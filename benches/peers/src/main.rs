@@ -109,6 +109,8 @@ fn races(quick: bool) -> Vec<Race> {
         Race::of("each layer", stacks::layers(HEALTHY)),
         Race::of("layers", stacks::stacks(HEALTHY)),
         Race::of("layers, two tasks", stacks::stacks(HEALTHY)).two_tasks(),
+        Race::of("layers, a clone for each call", stacks::cloned_stacks(HEALTHY)),
+        Race::of("layers, a clone for each call, two tasks", stacks::cloned_stacks(HEALTHY)).two_tasks(),
         Race::of("layers, pends once", stacks::stacks(PendsOnce)),
         Race::of("layers and attempt timeout, pends once", stacks::with_attempt_timeout(PendsOnce)),
         Race::of("layers, polled by hand", stacks::stacks_by_hand(HEALTHY)),

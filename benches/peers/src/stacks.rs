@@ -22,7 +22,7 @@ use windbreak::{
 };
 
 use crate::harness::callees::Failed;
-use crate::task::{Named, by_hand, named};
+use crate::task::{Named, by_hand, cloned, named};
 
 /// Long enough that no window slides and no circuit recovers while it is measured.
 const HOUR: Duration = Duration::from_secs(3600);
@@ -67,6 +67,17 @@ pub fn stacks<S: Callee>(callee: S) -> Vec<Named> {
         named("windbreak, the three that tower has", move || windbreak_three(callee)),
         named("tower-resilience, five", move || peer_five(callee)),
         named("tower, three", move || tower_three(callee)),
+    ]
+}
+
+/// The same, where each call has a clone of its own.
+pub fn cloned_stacks<S: Callee>(callee: S) -> Vec<Named> {
+    vec![
+        cloned("bare call", move || callee),
+        cloned("windbreak, five", move || windbreak_five(callee)),
+        cloned("windbreak, the three that tower has", move || windbreak_three(callee)),
+        cloned("tower-resilience, five", move || peer_five(callee)),
+        cloned("tower, three", move || tower_three(callee)),
     ]
 }
 

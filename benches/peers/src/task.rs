@@ -1,8 +1,10 @@
 //! A service and the loop that calls it, whatever its type.
 
 use std::hint::black_box;
+use std::task::{Context, Poll};
 
-use tower::Service;
+use tower::util::Oneshot;
+use tower::{Service, ServiceExt};
 
 use crate::harness::{await_calls, make_calls};
 
@@ -72,9 +74,32 @@ impl<S: Service<u64> + Send> Task for Alone<S> {
     }
 }
 
+/// Each call is made by a clone of its own, as servers do that clone their state for each request.
+#[derive(Clone)]
+struct ClonedForEach<S>(S);
+
+impl<S: Service<u64> + Clone> Service<u64> for ClonedForEach<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = Oneshot<S, u64>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: u64) -> Self::Future {
+        self.0.clone().oneshot(request)
+    }
+}
+
 /// Called as users call it.
 pub fn named<S: Service<u64> + Clone + Send + 'static>(name: &'static str, make: impl Fn() -> S + 'static) -> Named {
     (name, Box::new(move || Box::new(Awaited(make()))))
+}
+
+/// Called by a clone for each call.
+pub fn cloned<S: Service<u64> + Clone + Send + 'static>(name: &'static str, make: impl Fn() -> S + 'static) -> Named {
+    (name, Box::new(move || Box::new(Awaited(ClonedForEach(make())))))
 }
 
 /// Polled by hand.
