@@ -22,7 +22,7 @@ const fn within(what: &'static str, race: &'static str, contender: &'static str)
     Line { what, of: [race, contender], to: [race, TOWER] }
 }
 
-const LINES: [Line; 14] = [
+const LINES: [Line; 15] = [
     to_tower("five layers, healthy", "layers", "windbreak, five"),
     to_tower("the three layers that tower has", "layers", "windbreak, the three that tower has"),
     within("five layers, polled by hand", "layers, polled by hand", "windbreak, five"),
@@ -31,6 +31,7 @@ const LINES: [Line; 14] = [
     to_tower("circuit breaker over a time window, 100 calls in it", "time window, 100 calls in it", "windbreak"),
     to_tower("the same, 10,000 calls in it", "time window, 10k calls in it", "windbreak"),
     within("five layers, two tasks", "layers, two tasks", "windbreak, five"),
+    within("the same, a clone for each call", "layers, a clone for each call, two tasks", "windbreak, five"),
     within("five layers, a response that pends once", "layers, pends once", "windbreak, five"),
     within("the same with a timeout for each attempt", "layers and attempt timeout, pends once", "windbreak, six"),
     within("five layers over `http` types", "layers over `http` types", "windbreak, five"),
