@@ -89,16 +89,15 @@ fn contenders(threads: u64) -> Vec<Contender<'static>> {
 #[repr(align(128))]
 struct Apart<S> {
     service: S,
-    request: u64,
+    seed: u64,
 }
 
 fn called<S>(name: &str, threads: u64, keys: u64, service: &S) -> Contender<'static>
 where
     S: Service<u64> + Clone + Send + 'static,
 {
-    let mut clones: Vec<_> = (0..threads)
-        .map(|thread| Box::new(Apart { service: service.clone(), request: thread * keys / threads }))
-        .collect();
+    let mut clones: Vec<_> =
+        (0..threads).map(|thread| Box::new(Apart { service: service.clone(), seed: thread })).collect();
     for apart in &mut clones {
         make_calls(apart, keys, 100 * keys);
     }
@@ -132,9 +131,10 @@ fn make_calls<S: Service<u64>>(apart: &mut Apart<S>, keys: u64, calls: u64) {
     for _ in 0..calls {
         let service = black_box(&mut apart.service);
         assert!(service.poll_ready(&mut cx).is_ready());
-        // A step that comes to every key, and not in their order.
-        apart.request = (apart.request + 7_919) % keys;
-        let mut response = pin!(service.call(black_box(apart.request)));
+        // One key or another: in no order that caches or allocations would follow.
+        apart.seed = apart.seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let request = (apart.seed >> 33) % keys;
+        let mut response = pin!(service.call(black_box(request)));
         assert!(matches!(black_box(response.as_mut().poll(&mut cx)), Poll::Ready(Ok(_))));
     }
 }

@@ -51,10 +51,10 @@ mod budget;
 mod caught;
 mod config;
 mod deadline;
+mod instance;
 mod macros;
 mod oneshot;
 mod provider;
-mod sharing;
 mod sync;
 
 #[doc(inline)]

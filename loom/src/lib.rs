@@ -42,8 +42,8 @@ pub mod error;
 pub mod hedge;
 #[path = "../../src/until_body_end/mod.rs"]
 pub mod until_body_end;
-#[path = "../../src/sharing/mod.rs"]
-mod sharing;
+#[path = "../../src/instance.rs"]
+mod instance;
 #[path = "../../src/macros.rs"]
 mod macros;
 #[path = "../../src/oneshot.rs"]

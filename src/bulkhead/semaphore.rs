@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::queue::{Number, Queue, Turn};
 use super::word::Word;
 use crate::config::{InvalidConfig, check_count};
-use crate::sharing::{Instance, Pointer};
+use crate::instance::{Instance, Pointer};
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering, PoisonError};
 use crate::until_body_end::{Guard, Sealed};
 

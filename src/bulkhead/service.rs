@@ -5,8 +5,8 @@ use tower_service::Service;
 use super::future::ResponseFuture;
 use super::semaphore::{Permit, Semaphore};
 use crate::error::Rejectable;
+use crate::instance::Instance;
 use crate::macros::service_accessors;
-use crate::sharing::Instance;
 
 /// A service that bounds its requests in flight. Made by [`BulkheadLayer`](super::BulkheadLayer).
 ///

@@ -5,8 +5,8 @@ use tokio::time::Instant;
 use super::breaker::Breaker;
 use super::future::ResponseFuture;
 use super::ticket::Ticket;
+use crate::instance::Pointer;
 use crate::rules::Verdict;
-use crate::sharing::Pointer;
 
 /// An admission while the inner service is called: two words and a borrow, so that it is first written where it will lie
 /// in the future. Dropped, which only a panic does, it is a call that failed.

@@ -13,8 +13,8 @@ use super::permit::Permit;
 use super::ticket::{Refusal, Ticket, UNSEEN};
 use crate::deadline::{WaitMeter, measure_waits};
 use crate::error::{Rejectable, Rejection};
+use crate::instance::Pointer;
 use crate::rules::{Classify, Verdict};
-use crate::sharing::Pointer;
 use crate::until_body_end::{Hold, Sealed};
 
 pin_project! {

@@ -5,7 +5,7 @@ use tower_layer::Layer;
 use super::breaker::Breaker;
 use super::circuit::Circuit;
 use super::service::CircuitBreaker;
-use crate::sharing::Instance;
+use crate::instance::Instance;
 
 /// Guards a service with a [`Circuit`].
 ///

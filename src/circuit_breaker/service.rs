@@ -10,9 +10,9 @@ use super::ticket::Refusal;
 use super::wait::Wait;
 use super::word::Readiness;
 use crate::error::Rejectable;
+use crate::instance::Instance;
 use crate::macros::service_accessors;
 use crate::rules::{Classify, Verdict};
-use crate::sharing::Instance;
 
 /// A service behind a [`Circuit`]. Made by [`CircuitBreakerLayer`](super::CircuitBreakerLayer).
 ///

@@ -13,8 +13,8 @@ use super::shared::Shared;
 use super::sink::Sink;
 use crate::boxed::Boxed;
 use crate::error::{Rejectable, effect_of_rejection};
+use crate::instance::Pointer;
 use crate::rules::{Classify, Effect, Verdict};
-use crate::sharing::Pointer;
 
 pin_project! {
     /// The response of a [`DeadLetters`](super::DeadLetters): that of the inner service, whatever it is.

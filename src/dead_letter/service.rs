@@ -7,9 +7,9 @@ use super::future::ResponseFuture;
 use super::shared::Shared;
 use super::sink::Sink;
 use crate::error::Rejectable;
+use crate::instance::Instance;
 use crate::macros::service_accessors;
 use crate::rules::{Classify, Idempotency, Replay};
-use crate::sharing::Instance;
 
 /// A service whose failed requests are kept. Made by [`DeadLetterLayer`](super::DeadLetterLayer).
 #[derive(Debug)]

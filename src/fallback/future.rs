@@ -9,8 +9,8 @@ use tower_service::Service;
 use super::handler::Handler;
 use super::shared::Shared;
 use crate::deadline::is_repeating;
+use crate::instance::Pointer;
 use crate::rules::{Classify, Verdict};
-use crate::sharing::Pointer;
 
 pin_project! {
     /// The response of a [`Fallback`](super::Fallback).

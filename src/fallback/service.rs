@@ -6,9 +6,9 @@ use tower_service::Service;
 use super::future::ResponseFuture;
 use super::handler::Handler;
 use super::shared::Shared;
+use crate::instance::Instance;
 use crate::macros::service_accessors;
 use crate::rules::Classify;
-use crate::sharing::Instance;
 
 /// A service with a substitute for its failures. Made by [`FallbackLayer`](super::FallbackLayer).
 #[derive(Debug)]

@@ -10,8 +10,8 @@ use super::handle::Hedging;
 use super::shared::Shared;
 use super::watch::Watch;
 use crate::error::Rejectable;
+use crate::instance::Instance;
 use crate::rules::{Classify, Discard, Replay};
-use crate::sharing::Instance;
 
 /// A service whose slow attempts get a second one beside them. Made by [`HedgeLayer`](super::HedgeLayer).
 ///

@@ -2,7 +2,6 @@ use std::sync::Arc;
 
 use super::handle::Hedging;
 use crate::budget::{Intake, RetryBudget};
-use crate::sharing::Line;
 use crate::sync::{Mutex, PoisonError};
 
 /// What a layer was told.
@@ -31,14 +30,13 @@ impl<R> Clone for Config<R> {
 /// all layers below.
 pub(super) struct Shared<S, R> {
     config: Config<R>,
-    /// Each request that it counts writes here, and only reads the rest.
-    intake: Line<Intake>,
+    intake: Intake,
     spare: Mutex<S>,
 }
 
 impl<S: Clone, R> Shared<S, R> {
     pub(super) fn new(config: Config<R>, inner: &S) -> Arc<Self> {
-        Arc::new(Self { intake: Line(config.budget.intake()), config, spare: Mutex::new(inner.clone()) })
+        Arc::new(Self { intake: config.budget.intake(), config, spare: Mutex::new(inner.clone()) })
     }
 
     /// The same for another service.

@@ -6,8 +6,8 @@ use tokio::time::Instant;
 use super::quantile::Lasted;
 use super::shared::Shared;
 use crate::error::Rejectable;
+use crate::instance::Pointer;
 use crate::rules::{Classify, Effect, Verdict};
-use crate::sharing::Pointer;
 
 /// Watches a first attempt. If it is dropped before it ended, the attempt took at least the time until then.
 pub(super) struct Watch<S, R> {

@@ -1,7 +1,6 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
@@ -16,8 +15,8 @@ use super::shared::Shared;
 use super::span;
 use crate::deadline::{Repeating, deadline_in, forget_refusing, refusing_for};
 use crate::error::{Rejectable, Rejection};
+use crate::instance::Pointer;
 use crate::rules::{Classify, Discard, Effect, Failure, Replay, Verdict};
-use crate::sharing::Pointer;
 
 pin_project! {
     /// The response of a [`Retry`](super::Retry): that of the last attempt, or what is known of an earlier one; see the
@@ -38,7 +37,7 @@ pin_project! {
     {
         #[pin]
         state: State<S::Future>,
-        shared: Pointer<Arc<Shared<S, R>>>,
+        shared: Pointer<Shared<S, R>>,
         // What a further attempt sends; `None` if there can be none.
         copy: Option<Request>,
         // Read only where there is a bound on the time elapsed.
@@ -65,7 +64,7 @@ where
     #[inline]
     pub(super) const fn new(
         attempt: S::Future,
-        shared: Pointer<Arc<Shared<S, R>>>,
+        shared: Pointer<Shared<S, R>>,
         copy: Option<Request>,
         started: Option<Instant>,
         journey: MaybeJourney<S, S::Error>,

@@ -11,13 +11,13 @@ use super::policy::RetryPolicy;
 use super::shared::{Config, Shared};
 use super::span;
 use crate::error::Rejectable;
+use crate::instance::Instance;
 use crate::rules::{Classify, Discard, Replay};
-use crate::sharing::Instance;
 
 /// A service whose failed attempts are repeated. Made by [`RetryLayer`](super::RetryLayer).
 pub struct Retry<S, R> {
     inner: S,
-    shared: Instance<Arc<Shared<S, R>>>,
+    shared: Instance<Shared<S, R>>,
     /// The inner service may have been changed since the spare one was made.
     stale: bool,
 }
@@ -82,7 +82,7 @@ where
     #[inline(always)]
     fn call(&mut self, request: Request) -> Self::Future {
         if self.stale {
-            self.shared = Instance::new(Shared::new(Arc::clone(&self.shared.config), &self.inner));
+            self.shared = Instance::new(self.shared.with(&self.inner));
             self.stale = false;
         }
         let started = self.shared.policy().numbers().max_elapsed.map(|_| Instant::now());

@@ -3,9 +3,8 @@ use std::sync::Arc;
 
 use super::policy::RetryPolicy;
 use super::span;
-use crate::budget::Intake;
+use crate::budget::{Intake, RetryBudget};
 use crate::rules::{Effect, Replay, Verdict};
-use crate::sharing::Line;
 use crate::sync::{Mutex, PoisonError};
 
 /// What all services of a layer have in common.
@@ -18,26 +17,44 @@ pub(super) struct Config<R> {
 /// What the future of a request needs only once an attempt has failed: a healthy one clones a pointer to it, and not the
 /// services of all layers below.
 pub(super) struct Shared<S, R> {
-    /// Each request writes here, and only reads the rest.
-    intake: Line<Intake>,
-    pub(super) config: Arc<Config<R>>,
+    config: Arc<Config<R>>,
+    written: Arc<Written<S>>,
+}
+
+/// Apart from the configuration, since each request writes to the intake.
+struct Written<S> {
+    intake: Intake,
+    budget: RetryBudget,
     spare: Mutex<S>,
 }
 
-impl<S, R> Drop for Shared<S, R> {
+impl<S> Drop for Written<S> {
     fn drop(&mut self) {
-        self.config.policy.budget().close(&self.intake);
+        self.budget.close(&self.intake);
     }
 }
 
 impl<S: Clone, R> Shared<S, R> {
-    pub(super) fn new(config: Arc<Config<R>>, inner: &S) -> Arc<Self> {
-        Arc::new(Self { intake: Line(config.policy.budget().intake()), config, spare: Mutex::new(inner.clone()) })
+    pub(super) fn new(config: Arc<Config<R>>, inner: &S) -> Self {
+        let budget = config.policy.budget().clone();
+        let written = Written { intake: budget.intake(), budget, spare: Mutex::new(inner.clone()) };
+        Self { config, written: Arc::new(written) }
+    }
+
+    /// The same for another service.
+    pub(super) fn with(&self, inner: &S) -> Self {
+        Self::new(Arc::clone(&self.config), inner)
     }
 
     /// A service for further attempts.
     pub(super) fn service(&self) -> S {
-        self.spare.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.written.spare.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl<S, R> Clone for Shared<S, R> {
+    fn clone(&self) -> Self {
+        Self { config: Arc::clone(&self.config), written: Arc::clone(&self.written) }
     }
 }
 
@@ -66,7 +83,7 @@ impl<S, R> Shared<S, R> {
     /// Counts a request that was sent.
     #[inline]
     pub(super) fn deposit(&self) {
-        self.policy().budget().deposit(&self.intake);
+        self.written.budget.deposit(&self.written.intake);
     }
 
     /// Pays for a retry, if it can, or has one that is free.
@@ -75,8 +92,8 @@ impl<S, R> Shared<S, R> {
             *had_free = true;
             return true;
         }
-        let budget = self.policy().budget();
-        let paid = budget.withdraw(&self.intake);
+        let Written { intake, budget, .. } = &*self.written;
+        let paid = budget.withdraw(intake);
         if !paid {
             span::budget_refused(reason, budget);
         }

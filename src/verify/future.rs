@@ -9,8 +9,8 @@ use super::settle::settle;
 use super::shared::Shared;
 use crate::boxed::Boxed;
 use crate::error::{Rejectable, effect_of_rejection};
+use crate::instance::Pointer;
 use crate::rules::{Classify, Effect, Failure, Replay, Verdict};
-use crate::sharing::Pointer;
 
 pin_project! {
     /// The response of a [`Verify`](super::Verify).

@@ -7,9 +7,9 @@ use tower_service::Service;
 use super::future::ResponseFuture;
 use super::shared::Shared;
 use crate::error::Rejectable;
+use crate::instance::Instance;
 use crate::macros::service_accessors;
 use crate::rules::{Classify, Idempotency, Replay};
-use crate::sharing::Instance;
 
 /// A service that finds out whether its failed requests took effect. Made by [`VerifyLayer`](super::VerifyLayer).
 pub struct Verify<S, R, Request, T> {

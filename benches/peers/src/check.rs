@@ -13,9 +13,9 @@ const BOUNDS: [(&str, &str, f64); 10] = [
     ("rate limit", "windbreak", 256.0),
     ("each layer", "timeout", 155.0),
     ("each layer", "retry", 120.0),
-    ("each layer", "bulkhead", 96.0),
-    ("layers", "windbreak, five", 515.0),
-    ("layers, polled by hand", "windbreak, five", 500.0),
+    ("each layer", "bulkhead", 102.0),
+    ("layers", "windbreak, five", 530.0),
+    ("layers, polled by hand", "windbreak, five", 520.0),
     ("layers over `http` types", "windbreak, five", 3200.0),
 ];
 

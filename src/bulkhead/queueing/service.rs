@@ -9,8 +9,8 @@ use crate::bulkhead::queued::Queued;
 use crate::bulkhead::semaphore::{Entry, Semaphore};
 use crate::deadline::{deadline, end_of};
 use crate::error::Rejectable;
+use crate::instance::Instance;
 use crate::macros::service_accessors;
-use crate::sharing::Instance;
 
 /// A service that bounds its requests in flight, and lets further ones queue. Made by
 /// [`QueueingBulkheadLayer`](super::QueueingBulkheadLayer).
