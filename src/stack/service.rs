@@ -24,6 +24,10 @@ use crate::until_body_end::{GuardBody, ResponseFuture};
 type Layers<S, R> = Timeout<Retry<CircuitBreaker<QueueingBulkhead<Timeout<ServiceError<S>>>, R>, R>>;
 
 /// A client inside a [`Stack`](super::Stack). `Clone`, `Send` and `Sync` where the client is; clones share everything.
+///
+/// A clone for each call costs no allocation. Threads that call often wait less for one another if each keeps a clone: from
+/// its second call on, a clone no longer writes to the same reference counts as the others. That takes an allocation for
+/// each layer, once.
 #[derive(Debug)]
 pub struct StackService<S, R, B = Plain> {
     inner: Layers<S, R>,

@@ -224,6 +224,30 @@ fn all_five_are_free() {
     }
 }
 
+/// And one that is called again allocates once for each layer that is shared, and then nothing more.
+#[test]
+fn a_clone_for_each_call_is_free() {
+    fn call<S>(runtime: &Runtime, service: &mut S)
+    where
+        S: Service<(), Response = &'static str, Error = Error<&'static str>>,
+    {
+        assert!(runtime.block_on(async { service.ready().await?.call(()).await }).is_ok());
+    }
+
+    let runtime = runtime();
+    let stack = ServiceBuilder::new()
+        .layer(FallbackLayer::value("instead", ErrorsOnly))
+        .layer(RetryLayer::new(RetryPolicy::builder().build().unwrap(), ErrorsOnly))
+        .layer(breaker(circuit()))
+        .layer(BulkheadLayer::new(64).unwrap())
+        .service_fn(|()| Reply { pends: false });
+    call(&runtime, &mut stack.clone());
+    assert_eq!(measure(|| (0..CALLS).for_each(|_| call(&runtime, &mut stack.clone()))).count_total, 0);
+    let mut kept = stack.clone();
+    let made: Vec<_> = (0..4).map(|_| measure(|| call(&runtime, &mut kept)).count_total).collect();
+    assert_eq!(made, [0, 4, 0, 0]);
+}
+
 #[test]
 fn a_layer_for_each_key_is_free_once_it_is_made() {
     let (policy, bulkhead) = (RetryPolicy::builder().build().unwrap(), BulkheadLayer::new(64).unwrap());

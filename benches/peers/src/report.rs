@@ -21,6 +21,9 @@ from the allocator.
   move.
 - Two tasks do about 200 ns of work of their own before each call, and their clones lie 128 bytes apart. Rounds in which a
   thread had to wait for a core are left out, which favours whoever is quick; where none is left it says n/a.
+- Where it does not say otherwise, a task keeps its clone. From its second call on, a clone of windbreak's no longer writes
+  to the same counts as other clones. \"A clone for each call\" is how servers call that clone their state for each
+  request; there nothing is spared.
 - Over loopback, what is measured is the processor time of the client's thread for a request, of all that it does.
 - recloser has no time window, failsafe no window of so many calls (there it counts failures in a row), tower no circuit
   breaker. tower and tower-resilience retry without a budget here. Only windbreak's rejection says how long to wait.
