@@ -1,5 +1,6 @@
 //! One deadline for all that happens within a request.
 
+mod armed;
 mod refusing;
 mod repeating;
 mod scope;
@@ -7,6 +8,7 @@ mod timer;
 mod waited;
 mod within;
 
+pub(crate) use armed::{armed_until, forget_armed, note_armed};
 pub(crate) use refusing::{forget_refusing, refusing_for, report_refusing};
 pub(crate) use repeating::{Repeating, is_repeating, may_be_repeating};
 pub use scope::deadline;

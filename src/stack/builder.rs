@@ -223,11 +223,11 @@ impl<R, B> StackBuilder<R, B> {
         };
         let budget = RetryBudget::new(RETRY_RATIO, RETRY_FLOOR)?;
         let parts = Parts {
-            total: TimeoutLayer::new(total),
+            total: TimeoutLayer::new(total).around_attempts(),
             retry: RetryLayer::new(self.retry.default_budget(budget).build()?, self.rules.clone()),
             breaker: CircuitBreakerLayer::new(circuit, self.rules),
             bulkhead,
-            attempt: TimeoutLayer::new(attempt),
+            attempt: TimeoutLayer::new(attempt).for_an_attempt(),
             has_circuit,
             has_bulkhead,
         };

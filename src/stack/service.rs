@@ -135,7 +135,7 @@ where
         self.inner.poll_ready(cx)
     }
 
-    #[inline]
+    #[inline(always)]
     fn call(&mut self, request: Request) -> Self::Future {
         self.inner.call(request)
     }
@@ -158,7 +158,7 @@ where
         self.inner.poll_ready(cx)
     }
 
-    #[inline]
+    #[inline(always)]
     fn call(&mut self, request: Request) -> Self::Future {
         let until_head = self.body.until_head || request.method() == http::Method::HEAD;
         ResponseFuture::new(self.inner.call(request), until_head, None)

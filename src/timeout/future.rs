@@ -6,7 +6,8 @@ use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
 use super::body_timer::BodyTimer;
-use crate::deadline::{Scope, Timer};
+use super::place::Place;
+use crate::deadline::{Scope, Timer, armed_until, forget_armed, note_armed};
 use crate::error::{Rejectable, Rejection};
 use crate::until_body_end::{Hold, Sealed};
 
@@ -26,6 +27,7 @@ pin_project! {
         #[pin]
         inner: F,
         limit: Duration,
+        place: Place,
         #[pin]
         timer: Timer,
     }
@@ -33,8 +35,8 @@ pin_project! {
 
 impl<F> ResponseFuture<F> {
     #[inline]
-    pub(super) const fn new(inner: F, limit: Duration, deadline: Option<Instant>) -> Self {
-        Self { inner, limit, timer: Timer::new(deadline) }
+    pub(super) const fn new(inner: F, limit: Duration, deadline: Option<Instant>, place: Place) -> Self {
+        Self { inner, limit, place, timer: Timer::new(deadline) }
     }
 }
 
@@ -48,6 +50,9 @@ where
     #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
+        if *this.place == Place::AroundAttempts {
+            forget_armed();
+        }
         let had_budget = this.timer.as_ref().has_budget();
         let scope = Scope::of_poll(this.timer.as_ref().deadline(), cx);
         // The response first: one that is ready at the deadline is delivered.
@@ -55,9 +60,26 @@ where
             return Poll::Ready(result);
         }
         drop(scope);
-        ready!(this.timer.as_mut().poll_elapsed(cx, had_budget));
+        match this.place {
+            Place::AroundAttempts if is_armed_by(this.timer.as_ref().deadline()) => return Poll::Pending,
+            Place::AroundAttempts | Place::Alone => ready!(this.timer.as_mut().poll_elapsed(cx, had_budget)),
+            Place::OneAttempt => {
+                let deadline = this.timer.as_ref().deadline();
+                let elapsed = this.timer.as_mut().poll_elapsed(cx, had_budget);
+                if elapsed.is_pending() {
+                    note_armed(deadline);
+                }
+                ready!(elapsed);
+            }
+        }
         Poll::Ready(Err(Rejection::timeout(*this.limit).into()))
     }
+}
+
+/// Whether the timeout of the attempt wakes the task by this deadline.
+#[inline]
+fn is_armed_by(deadline: Option<Instant>) -> bool {
+    deadline.zip(armed_until()).is_some_and(|(deadline, armed)| armed <= deadline)
 }
 
 impl<F> Sealed for ResponseFuture<F> {}
@@ -76,3 +98,6 @@ where
         Poll::Ready((result, Some(timer)))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,12 +2,14 @@ use std::time::Duration;
 
 use tower_layer::Layer;
 
+use super::place::Place;
 use super::service::Timeout;
 
 /// Bounds the time a response may take.
 #[derive(Debug, Clone, Copy)]
 pub struct TimeoutLayer {
     limit: Duration,
+    place: Place,
 }
 
 impl TimeoutLayer {
@@ -17,7 +19,18 @@ impl TimeoutLayer {
     /// gets through; a limit too large for the clock never elapses.
     #[must_use]
     pub const fn new(limit: Duration) -> Self {
-        Self { limit }
+        Self { limit, place: Place::Alone }
+    }
+
+    /// In a stack, around its attempts, each of which has a timeout made by [`for_an_attempt`](Self::for_an_attempt), with
+    /// nothing but layers of the stack between them. It leaves it to that one to wake the task while that one elapses first.
+    pub(crate) const fn around_attempts(self) -> Self {
+        Self { place: Place::AroundAttempts, ..self }
+    }
+
+    /// In a stack, around one attempt.
+    pub(crate) const fn for_an_attempt(self) -> Self {
+        Self { place: Place::OneAttempt, ..self }
     }
 }
 
@@ -25,6 +38,6 @@ impl<S> Layer<S> for TimeoutLayer {
     type Service = Timeout<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Timeout::new(inner, self.limit)
+        Timeout::new(inner, self.limit, self.place)
     }
 }

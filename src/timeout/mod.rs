@@ -57,6 +57,7 @@
 mod body_timer;
 mod future;
 mod layer;
+mod place;
 mod service;
 
 pub use body_timer::BodyTimer;

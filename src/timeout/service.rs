@@ -4,6 +4,7 @@ use std::time::Duration;
 use tower_service::Service;
 
 use super::future::ResponseFuture;
+use super::place::Place;
 use crate::deadline::{Scope, end_of};
 use crate::error::Rejectable;
 use crate::macros::service_accessors;
@@ -13,11 +14,12 @@ use crate::macros::service_accessors;
 pub struct Timeout<S> {
     inner: S,
     limit: Duration,
+    place: Place,
 }
 
 impl<S> Timeout<S> {
-    pub(super) const fn new(inner: S, limit: Duration) -> Self {
-        Self { inner, limit }
+    pub(super) const fn new(inner: S, limit: Duration, place: Place) -> Self {
+        Self { inner, limit, place }
     }
 }
 
@@ -42,6 +44,6 @@ where
     fn call(&mut self, request: R) -> Self::Future {
         let deadline = end_of(self.limit);
         let _scope = Scope::of_call(deadline);
-        ResponseFuture::new(self.inner.call(request), self.limit, deadline)
+        ResponseFuture::new(self.inner.call(request), self.limit, deadline, self.place)
     }
 }

@@ -93,7 +93,7 @@ fn each_layer_adds_what_it_needs_and_no_more() {
     let (sink, _letters) = tokio::sync::mpsc::channel(1);
     let table = [
         ("fallback", added(&FallbackLayer::value(0, ErrorsOnly)), (16, 16)),
-        ("timeout", added(&TimeoutLayer::new(LIMIT)), (128, 16)),
+        ("timeout", added(&TimeoutLayer::new(LIMIT)), (136, 24)),
         ("retry", added(&retry(ErrorsOnly)), (48, 24)),
         ("circuit breaker", added(&breaker(ErrorsOnly)), (32, 40)),
         ("bulkhead", added(&bulkhead()), (8, 24)),

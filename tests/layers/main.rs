@@ -32,6 +32,7 @@ mod retry_rejected;
 mod retry_traced;
 mod saga;
 mod stack;
+mod stack_timeouts;
 mod throttle;
 mod timeout;
 mod verify;

@@ -18,7 +18,7 @@ use tower_resilience::timelimiter::TimeLimiterLayer as PeerTimeout;
 use windbreak::rules::ErrorsOnly;
 use windbreak::{
     BulkheadLayer, Circuit, CircuitBreakerLayer, DeadLetterLayer, Error, Failover, FallbackLayer, RetryLayer,
-    RetryPolicy, ServiceErrorLayer, TimeoutLayer, Verified, VerifyLayer,
+    RetryPolicy, ServiceErrorLayer, Stack, TimeoutLayer, Verified, VerifyLayer,
 };
 
 use crate::harness::callees::Failed;
@@ -86,6 +86,7 @@ pub fn with_attempt_timeout<S: Callee>(callee: S) -> Vec<Named> {
     vec![
         named("bare call", move || callee),
         named("windbreak, six", move || windbreak_six(callee)),
+        named("windbreak, six: a fallback and a `Stack`", move || windbreak_stack(callee)),
         named("tower, three", move || tower_three(callee)),
     ]
 }
@@ -156,6 +157,12 @@ fn windbreak_five<S: Callee>(callee: S) -> impl Service<u64> + Clone + Send {
 
 fn windbreak_six<S: Callee>(callee: S) -> impl Service<u64> + Clone + Send {
     five_over(ServiceBuilder::new().layer(TimeoutLayer::new(TIMEOUT)).layer(ServiceErrorLayer).service(callee))
+}
+
+fn windbreak_stack<S: Callee>(callee: S) -> impl Service<u64> + Clone + Send {
+    let stack = Stack::new("callee", ErrorsOnly).with_circuit(circuit().circuit().clone()).bulkhead(IN_FLIGHT);
+    let stack = stack.build().expect("its numbers are valid");
+    ServiceBuilder::new().layer(FallbackLayer::value(0, ErrorsOnly)).layer(stack).service(callee)
 }
 
 fn five_over<S>(inner: S) -> impl Service<u64> + Clone + Send

@@ -22,7 +22,7 @@ const fn within(what: &'static str, race: &'static str, contender: &'static str)
     Line { what, of: [race, contender], to: [race, TOWER] }
 }
 
-const LINES: [Line; 15] = [
+const LINES: [Line; 16] = [
     to_tower("five layers, healthy", "layers", "windbreak, five"),
     to_tower("the three layers that tower has", "layers", "windbreak, the three that tower has"),
     within("five layers, polled by hand", "layers, polled by hand", "windbreak, five"),
@@ -34,6 +34,11 @@ const LINES: [Line; 15] = [
     within("the same, with a clone for each call", "layers, a clone for each call, two tasks", "windbreak, five"),
     within("five layers, a response that pends once", "layers, pends once", "windbreak, five"),
     within("the same with a timeout for each attempt", "layers and attempt timeout, pends once", "windbreak, six"),
+    within(
+        "the same as a `Stack`",
+        "layers and attempt timeout, pends once",
+        "windbreak, six: a fallback and a `Stack`",
+    ),
     within("five layers over `http` types", "layers over `http` types", "windbreak, five"),
     to_tower("rate limit", "rate limit", "windbreak"),
     to_tower("hedge that is not sent", "hedge, not sent", "windbreak: extra_load"),
