@@ -101,6 +101,9 @@ impl<R, B> StackBuilder<R, B> {
 
     /// Bounds one attempt, from its permit of the bulkhead to the head of the response. Set it wherever the total timeout is
     /// 10 s or less: one attempt may otherwise use up all of that, and one that hangs is never tried again.
+    ///
+    /// A first attempt that does not queue counts from the call of the stack. So copying the request for a retry, and keys
+    /// for it, take from its time.
     pub fn attempt_timeout(mut self, limit: Duration) -> Self {
         self.times.attempt = Some(limit);
         self

@@ -1,11 +1,12 @@
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tower_service::Service;
 
 use super::future::ResponseFuture;
 use super::place::Place;
-use crate::deadline::{Scope, end_of};
+use crate::deadline::{Called, Scope, end_after, end_of};
 use crate::error::Rejectable;
 use crate::macros::service_accessors;
 
@@ -25,6 +26,17 @@ impl<S> Timeout<S> {
 
 service_accessors!(Timeout<S>);
 
+impl<S> Timeout<S> {
+    #[inline(always)]
+    fn call_until<R>(&mut self, deadline: Option<Instant>, request: R) -> ResponseFuture<S::Future>
+    where
+        S: Service<R>,
+    {
+        let _scope = Scope::of_call(deadline);
+        ResponseFuture::new(self.inner.call(request), self.limit, deadline, self.place)
+    }
+}
+
 impl<S, R> Service<R> for Timeout<S>
 where
     S: Service<R>,
@@ -42,8 +54,21 @@ where
 
     #[inline(always)]
     fn call(&mut self, request: R) -> Self::Future {
-        let deadline = end_of(self.limit);
-        let _scope = Scope::of_call(deadline);
-        ResponseFuture::new(self.inner.call(request), self.limit, deadline, self.place)
+        match self.place {
+            Place::Alone => self.call_until(end_of(self.limit), request),
+            Place::AroundAttempts => {
+                let now = (self.limit != Duration::MAX).then(Instant::now);
+                let _called = Called::at(now);
+                self.call_until(now.and_then(|now| end_after(now, self.limit)), request)
+            }
+            Place::OneAttempt => {
+                let called = Called::take();
+                let deadline = called.map_or_else(|| end_of(self.limit), |called| end_after(called, self.limit));
+                self.call_until(deadline, request)
+            }
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;
