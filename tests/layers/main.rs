@@ -28,6 +28,7 @@ mod per_key;
 mod rate_limit;
 mod retry;
 mod retry_budget;
+mod retry_elsewhere;
 mod retry_rejected;
 mod retry_traced;
 mod saga;
