@@ -144,6 +144,9 @@ where
     /// An error of the inner service is recorded as a call that failed, if the rules call it a failure. No request was
     /// sent: [`Retry`](crate::retry::Retry) above passes such an error on before a first attempt; before a
     /// further one it counts as an attempt that failed and was not sent.
+    ///
+    /// A service that was polled ready and is then rejected keeps what its inner service gave it, such as a permit, for its
+    /// next call; drop it if there is to be none.
     #[inline(always)]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.unasked = false;
