@@ -21,6 +21,7 @@ mod fallback;
 mod faults;
 mod further_attempts;
 mod hedge;
+mod hedge_orders;
 mod invalid_config;
 mod money;
 mod outbox;
