@@ -23,6 +23,7 @@ mod further_attempts;
 mod hedge;
 mod hedge_orders;
 mod invalid_config;
+mod kept;
 mod money;
 mod outbox;
 mod per_key;
