@@ -4,6 +4,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::time::sleep;
+use tokio_test::task;
+use tower::limit::ConcurrencyLimit;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use windbreak::retry::RetryBudget;
 use windbreak::rules::ErrorsOnly;
@@ -107,4 +109,34 @@ async fn clones_that_are_kept_see_what_is_switched_reconfigured_and_resized() {
     assert!(call([false; 3]).await.iter().all(|result| result.as_ref().unwrap_err().is_bulkhead_full()));
     drop(in_flight);
     assert!(call([false; 3]).await.iter().all(Result::is_ok));
+}
+
+/// It cannot be given back without a clone, and these two layers take services that are not `Clone`.
+#[tokio::test(start_paused = true)]
+async fn what_the_inner_service_gave_a_rejected_one_is_there_for_its_next_call_and_goes_with_it() {
+    let inner = ConcurrencyLimit::new(service_fn(|()| std::future::ready(Ok::<_, Error>(()))), 1);
+    let is_free = || task::spawn(inner.clone().ready()).poll().is_ready();
+    let circuit = Circuit::builder("kept").build().unwrap();
+    let bulkhead = BulkheadLayer::new(1).unwrap();
+    let mut full = bulkhead.layer(service_fn(|()| std::future::pending::<Result<(), Error>>()));
+    let service = CircuitBreakerLayer::new(circuit.clone(), ErrorsOnly).layer(bulkhead.layer(inner.clone()));
+    for is_circuit in [true, false] {
+        let mut kept = service.clone();
+        kept.ready().await.unwrap();
+        let in_flight = (!is_circuit).then(|| full.call(()));
+        if is_circuit {
+            circuit.force_open();
+        }
+        let rejection = kept.call(()).await.unwrap_err();
+        assert_eq!((rejection.is_circuit_open(), rejection.is_bulkhead_full()), (is_circuit, !is_circuit));
+        circuit.reset();
+        drop(in_flight);
+        assert!(!is_free());
+        assert_eq!(kept.ready().await.unwrap().call(()).await, Ok(()));
+        assert!(is_free());
+        kept.ready().await.unwrap();
+        assert!(!is_free());
+        drop(kept);
+        assert!(is_free());
+    }
 }
