@@ -51,6 +51,10 @@ where
 
     /// Ready when the inner service is. While all permits are taken it is ready at once, without asking the inner
     /// service, and the call is rejected. A permit is taken by the call, so an idle clone holds none.
+    ///
+    /// A service that was polled ready and is then rejected keeps what its inner service gave it, such as a permit, for its
+    /// next call; drop it if there is to be none. One
+    /// [with a queue](super::BulkheadLayer::queue) gives it back.
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         if !self.semaphore.has_room() {

@@ -133,6 +133,16 @@ where
     let verdict = breaker.rules.classify(result);
     let cause = || Some(breaker.rules.error_type(result));
     breaker.circuit.shared().record(mem::replace(ticket, UNSEEN), started, verdict, cause);
+    tell_refusing(breaker, verdict);
+}
+
+/// Tells a retry above of a circuit that has opened. With a load balancer between the two, another endpoint gets the
+/// further attempt.
+#[inline(always)]
+fn tell_refusing<R>(breaker: &Breaker<R>, verdict: Verdict) {
+    if matches!(verdict, Verdict::Failure(_)) && !breaker.pending_while_open {
+        breaker.circuit.shared().tell_refusing();
+    }
 }
 
 /// A rejection, once the task has some of its cooperative budget left for it. In parts that are small: the result of a
@@ -217,6 +227,7 @@ where
                     // No body can make it any better.
                     let cause = || Some(breaker.rules.error_type(result.as_ref()));
                     shared.record(mem::replace(ticket, UNSEEN), *started, verdict, cause);
+                    tell_refusing(breaker, verdict);
                     return Poll::Ready((result, None));
                 }
                 shared.note_head(*ticket);

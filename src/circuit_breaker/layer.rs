@@ -13,14 +13,13 @@ use crate::instance::Instance;
 #[derive(Debug)]
 pub struct CircuitBreakerLayer<R> {
     breaker: Instance<Breaker<R>>,
-    pending_while_open: bool,
 }
 
 impl<R> CircuitBreakerLayer<R> {
     /// Rejects requests while `circuit` is open. `rules` judge the results: [`ErrorsOnly`](crate::rules::ErrorsOnly), `Http`, or your own.
     #[must_use]
     pub fn new(circuit: Circuit, rules: R) -> Self {
-        Self { breaker: Instance::new(Breaker { circuit, rules: Arc::new(rules) }), pending_while_open: false }
+        Self { breaker: Instance::new(Breaker { circuit, rules: Arc::new(rules), pending_while_open: false }) }
     }
 
     /// Makes `poll_ready` pending while the circuit is open, or all its probes are in flight, instead of ready with a call
@@ -35,7 +34,7 @@ impl<R> CircuitBreakerLayer<R> {
     /// `poll_ready` panics while the circuit is open if there is no tokio runtime with its timer enabled.
     #[must_use]
     pub fn pending_while_open(self) -> Self {
-        Self { pending_while_open: true, ..self }
+        Self { breaker: Instance::new(Breaker { pending_while_open: true, ..Breaker::clone(&self.breaker) }) }
     }
 
     /// The circuit.
@@ -47,7 +46,7 @@ impl<R> CircuitBreakerLayer<R> {
 
 impl<R> Clone for CircuitBreakerLayer<R> {
     fn clone(&self) -> Self {
-        Self { breaker: self.breaker.clone(), pending_while_open: self.pending_while_open }
+        Self { breaker: self.breaker.clone() }
     }
 }
 
@@ -55,6 +54,6 @@ impl<S, R> Layer<S> for CircuitBreakerLayer<R> {
     type Service = CircuitBreaker<S, R>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        CircuitBreaker::new(inner, self.breaker.clone(), self.pending_while_open)
+        CircuitBreaker::new(inner, self.breaker.clone())
     }
 }

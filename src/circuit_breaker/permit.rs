@@ -39,6 +39,9 @@ impl Permit {
     pub fn record(mut self, verdict: Verdict) {
         let ticket = std::mem::replace(&mut self.ticket, UNSEEN);
         self.shared.record(ticket, self.started, verdict, || None);
+        if matches!(verdict, Verdict::Failure(_)) {
+            self.shared.tell_refusing();
+        }
     }
 
     /// Records that the call failed, and in a short word what: `timeout`, `503`. Rejections of the open circuit repeat
@@ -46,6 +49,7 @@ impl Permit {
     pub fn record_failure(mut self, cause: impl Into<std::borrow::Cow<'static, str>>) {
         let ticket = std::mem::replace(&mut self.ticket, UNSEEN);
         self.shared.record(ticket, self.started, Verdict::UNKNOWN, || Some(cause.into()));
+        self.shared.tell_refusing();
     }
 
     /// Excludes time in which the call did not wait for the upstream, such as in a queue of yours: it does not make the

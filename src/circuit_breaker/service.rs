@@ -21,15 +21,14 @@ use crate::rules::{Classify, Verdict};
 pub struct CircuitBreaker<S, R> {
     inner: S,
     breaker: Instance<Breaker<R>>,
-    pending_while_open: bool,
     /// `poll_ready` did not ask the inner service, because the circuit is open.
     unasked: bool,
     wait: Option<Wait>,
 }
 
 impl<S, R> CircuitBreaker<S, R> {
-    pub(super) const fn new(inner: S, breaker: Instance<Breaker<R>>, pending_while_open: bool) -> Self {
-        Self { inner, breaker, pending_while_open, unasked: false, wait: None }
+    pub(super) const fn new(inner: S, breaker: Instance<Breaker<R>>) -> Self {
+        Self { inner, breaker, unasked: false, wait: None }
     }
 
     /// The circuit.
@@ -44,7 +43,7 @@ service_accessors!(CircuitBreaker<S, R>);
 /// A clone starts unpolled.
 impl<S: Clone, R> Clone for CircuitBreaker<S, R> {
     fn clone(&self) -> Self {
-        Self::new(self.inner.clone(), self.breaker.clone(), self.pending_while_open)
+        Self::new(self.inner.clone(), self.breaker.clone())
     }
 }
 
@@ -53,7 +52,7 @@ impl<S, R> CircuitBreaker<S, R> {
     /// request, if it is to be.
     #[cold]
     fn poll_unasked(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.pending_while_open {
+        if self.breaker.pending_while_open {
             ready!(self.poll_admission(cx));
         } else {
             self.unasked = self.breaker.circuit.shared().rejects();
@@ -145,12 +144,15 @@ where
     /// An error of the inner service is recorded as a call that failed, if the rules call it a failure. No request was
     /// sent: [`Retry`](crate::retry::Retry) above passes such an error on before a first attempt; before a
     /// further one it counts as an attempt that failed and was not sent.
+    ///
+    /// A service that was polled ready and is then rejected keeps what its inner service gave it, such as a permit, for its
+    /// next call; drop it if there is to be none.
     #[inline(always)]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.unasked = false;
         let word = self.breaker.circuit.shared().word();
         if word.pass().is_none() {
-            if word.readiness() == Readiness::Reject && !self.pending_while_open {
+            if word.readiness() == Readiness::Reject && !self.breaker.pending_while_open {
                 self.unasked = true;
             } else {
                 ready!(self.poll_unasked(cx));

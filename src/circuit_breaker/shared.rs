@@ -173,7 +173,11 @@ impl Shared {
         let mut now = Now::default();
         let slow = self.is_slow(started, &mut now);
         self.record_outcome(ticket, Outcome::new(true, slow), cause(), now);
-        // A retry above need not pause for a rejection.
+    }
+
+    /// Tells a retry above, after a failure, that it need not pause for a rejection.
+    #[cold]
+    pub(super) fn tell_refusing(&self) {
         self.word().refusal(self.origin).and_then(Refusal::retry_after).into_iter().for_each(report_refusing);
     }
 

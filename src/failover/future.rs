@@ -11,7 +11,7 @@ use super::provider::Instance;
 use super::shared::Shared;
 use super::word::Word;
 use crate::boxed::Boxed;
-use crate::deadline::is_repeating;
+use crate::deadline::{forget_refusing, is_repeating};
 use crate::error::{Rejectable, Rejection};
 use crate::rules::{Classify, Discard, Idempotency, Replay};
 
@@ -143,7 +143,12 @@ where
                     }
                     Err(error) => (Err(error), false),
                 },
-                State::Attempt { attempt } => (ready!(Pin::new(attempt).poll(cx)), true),
+                State::Attempt { attempt } => {
+                    let result = ready!(Pin::new(attempt).poll(cx));
+                    // That this provider's circuit has opened does not keep a further attempt from another.
+                    forget_refusing();
+                    (result, true)
+                }
                 State::NotSent { error } => (Err(error.take().expect("it is polled once")), false),
                 State::Rejected { error } => return Poll::Ready(Err(error.take().expect("it is polled once"))),
             };

@@ -8,7 +8,7 @@ use tower_service::Service;
 
 use super::handler::Handler;
 use super::shared::Shared;
-use crate::deadline::is_repeating;
+use crate::deadline::{forget_refusing, is_repeating};
 use crate::instance::Pointer;
 use crate::rules::{Classify, Verdict};
 
@@ -90,10 +90,15 @@ where
                         _ => return Poll::Ready(result),
                     }
                 }
-                StateProj::Substitute { substitute } => match ready!(substitute.poll(cx)) {
-                    Ok(response) => return Poll::Ready(Ok(response)),
-                    Err(error) => return Poll::Ready(Err(error)),
-                },
+                StateProj::Substitute { substitute } => {
+                    let result = ready!(substitute.poll(cx));
+                    // A circuit that has opened keeps a further attempt from one of the two services only.
+                    forget_refusing();
+                    match result {
+                        Ok(response) => return Poll::Ready(Ok(response)),
+                        Err(error) => return Poll::Ready(Err(error)),
+                    }
+                }
             };
             this.state.set(State::Substitute { substitute });
         }

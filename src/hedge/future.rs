@@ -13,7 +13,7 @@ use super::watch::Watch;
 use crate::attempts::Attempts;
 use crate::deadline::{Timer, deadline_in};
 use crate::error::Rejectable;
-use crate::rules::{Classify, Discard, Idempotency, Replay};
+use crate::rules::{Classify, Discard, Idempotency, Replay, discard_at_once};
 
 pin_project! {
     /// The response of a [`Hedge`](super::Hedge).
@@ -235,7 +235,7 @@ where
     }
 }
 
-/// Discards the responses that have arrived and are not returned, as far as that takes no waiting.
+/// Discards the responses that have arrived and are not returned.
 #[cold]
 fn discard_losers<S, Request, R>(rules: &R, race: &mut Race<S, Request>, cx: &mut Context<'_>)
 where
@@ -244,9 +244,7 @@ where
     R: Discard<S::Response>,
 {
     for response in race.take_losers() {
-        if let Some(mut discarding) = rules.discard(response) {
-            _ = Pin::new(&mut discarding).poll(cx);
-        }
+        discard_at_once(rules, response, cx);
     }
 }
 

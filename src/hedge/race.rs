@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use tower_service::Service;
 
 use super::watch::decides;
-use crate::error::Rejectable;
+use crate::error::{Rejectable, effect_of_rejection};
 use crate::oneshot::Oneshot;
 use crate::rules::{Classify, Discard, Discarding, Effect, Failure, Verdict};
 
@@ -23,8 +23,8 @@ where
     is_safe: bool,
     /// The result of the first attempt, if that has failed while hedges were in flight.
     failed: Option<Answer<S, Request>>,
-    /// That of a hedge which failed and may have taken effect, and its number.
-    unclear: Option<(u32, Answer<S, Request>)>,
+    /// That of the hedge whose failure tells the most, of those that may have taken effect.
+    unclear: Option<Unclear<Answer<S, Request>>>,
     /// The responses of hedges that have failed.
     discarding: Vec<Discarding>,
 }
@@ -36,6 +36,20 @@ where
     number: u32,
     sent_at: Instant,
     call: Pin<Box<Oneshot<S, Request>>>,
+}
+
+struct Unclear<T> {
+    number: u32,
+    result: T,
+    tells: Tells,
+}
+
+/// What an attempt that was not good tells of its effect. The greater is not to be hidden by the lesser.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Tells {
+    ItDidNothing,
+    Nothing,
+    ItMayHaveActed,
 }
 
 /// A hedge whose result is returned.
@@ -76,28 +90,24 @@ where
         self.failed.take()
     }
 
-    /// What is returned where no attempt was good, and the number of the attempt: `first`, unless that certainly did nothing,
-    /// or says nothing, and a hedge may have taken effect.
+    /// What is returned where no attempt was good, and the number of the attempt: `first`, unless a hedge tells more.
     pub(super) fn outcome<R>(&mut self, rules: &R, first: Answer<S, Request>) -> (Answer<S, Request>, u32)
     where
         R: Classify<S::Response, S::Error>,
     {
-        let verdict = rules.classify(first.as_ref());
-        match self.unclear.take() {
-            Some((number, hedge)) if verdict == Verdict::Ignored || did_nothing(verdict, &first) => {
+        let told = tells(rules.classify(first.as_ref()), &first);
+        match self.unclear.take_if(|hedge| hedge.tells > told) {
+            Some(Unclear { number, result, .. }) => {
                 self.failed = Some(first);
-                (hedge, number)
+                (result, number)
             }
-            unclear => {
-                self.unclear = unclear;
-                (first, 0)
-            }
+            None => (first, 0),
         }
     }
 
     /// The responses that have arrived and are not returned.
     pub(super) fn take_losers(&mut self) -> impl Iterator<Item = S::Response> {
-        let unclear = self.unclear.take().map(|(_, result)| result);
+        let unclear = self.unclear.take().map(|hedge| hedge.result);
         [self.failed.take(), unclear].into_iter().flatten().filter_map(Result::ok)
     }
 
@@ -118,11 +128,15 @@ where
             if decides(verdict) {
                 return Poll::Ready(Some(Won { result, number, took: sent_at.elapsed() }));
             }
-            if !self.is_safe && self.unclear.is_none() && !did_nothing(verdict, &result) {
-                self.unclear = Some((number, result));
-                continue;
-            }
-            if let Some(mut discarding) = result.ok().and_then(|response| rules.discard(response)) {
+            let tells = tells(verdict, &result);
+            let known = self.unclear.as_ref().map_or(Tells::ItDidNothing, |hedge| hedge.tells);
+            let unread = if !self.is_safe && tells > known {
+                self.unclear.replace(Unclear { number, result, tells }).map(|hedge| hedge.result)
+            } else {
+                Some(result)
+            };
+            let response = unread.and_then(Result::ok);
+            if let Some(mut discarding) = response.and_then(|response| rules.discard(response)) {
                 if Pin::new(&mut discarding).poll(cx).is_pending() {
                     self.discarding.push(discarding);
                 }
@@ -132,14 +146,15 @@ where
     }
 }
 
-/// Whether the attempt certainly had no effect.
-fn did_nothing<T, E: Rejectable>(verdict: Verdict, result: &Result<T, E>) -> bool {
-    match verdict {
-        Verdict::Failure(Failure { effect, .. }) | Verdict::Throttled { effect, .. } => effect == Effect::NotApplied,
-        Verdict::Ignored => {
-            let rejection = result.as_ref().err().and_then(Rejectable::own_rejection);
-            rejection.is_some_and(|rejection| rejection.effect() == Effect::NotApplied)
-        }
-        Verdict::Success | Verdict::Declined | Verdict::InProgress { .. } => false,
+fn tells<T, E: Rejectable>(verdict: Verdict, result: &Result<T, E>) -> Tells {
+    let effect = match verdict {
+        Verdict::Failure(Failure { effect, .. }) | Verdict::Throttled { effect, .. } => Some(effect),
+        Verdict::Ignored => result.as_ref().err().and_then(effect_of_rejection),
+        Verdict::Success | Verdict::Declined | Verdict::InProgress { .. } => Some(Effect::Unknown),
+    };
+    match effect {
+        Some(Effect::NotApplied) => Tells::ItDidNothing,
+        None => Tells::Nothing,
+        Some(Effect::Unknown) => Tells::ItMayHaveActed,
     }
 }

@@ -9,7 +9,8 @@ const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 /// ([RFC 9110, section 10.2.3](https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3)).
 ///
 /// A date is taken against the server's own `Date`, so that its clock may differ from ours; without one, against ours.
-/// What cannot be read counts as not said.
+/// What cannot be read counts as not said, and so does a number above 64 bits. Of several fields the first counts. A wait
+/// may be of any length: whoever obeys it has a bound of its own.
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     if let Some(millis) = text(headers, &RETRY_AFTER_MS).and_then(number) {
         return Some(Duration::from_millis(millis));
@@ -44,6 +45,7 @@ fn wall_clock() -> SystemTime {
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -61,6 +63,12 @@ mod tests {
             (&[date, ("retry-after", "Sun, 06 Nov 1994 08:50:07 GMT")], Some(Duration::from_secs(30))),
             (&[date, ("retry-after", "Sun, 06 Nov 1994 08:49:07 GMT")], Some(Duration::ZERO)),
             (&[("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT")], Some(Duration::ZERO)),
+            (&[("retry-after", "000000000000000000000000000007")], Some(Duration::from_secs(7))),
+            (&[("retry-after", "7"), ("retry-after", "9")], Some(Duration::from_secs(7))),
+            (&[("retry-after", "7, 9")], None),
+            (&[date, ("retry-after", "Fri, 31 Dec 9999 23:59:59 GMT")], Some(Duration::from_secs(252_618_189_022))),
+            (&[date, ("retry-after", "Sat, 01 Jan 10000 00:00:00 GMT")], None),
+            (&[("retry-after-ms", "18446744073709551616"), ("retry-after", "2")], Some(Duration::from_secs(2))),
             (&[("retry-after", "18446744073709551615")], Some(Duration::from_secs(u64::MAX))),
             (&[("retry-after", "18446744073709551616")], None),
             (&[("retry-after", "-1")], None),
@@ -73,6 +81,22 @@ mod tests {
             (&[], None),
         ] {
             assert_eq!(retry_after(&headers(pairs)), expected, "{pairs:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_value_is_too_odd(
+            name in prop::sample::select(vec![RETRY_AFTER, RETRY_AFTER_MS, DATE]),
+            value in prop_oneof![
+                "[ +-]{0,2}[0-9]{0,40}(\\.[0-9])?",
+                "[A-Z][a-z]{2}, [0-9]{2} (Feb|Dec) [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT",
+                "[\\x20-\\x7e\\x80-\\xff]{0,40}",
+            ],
+        ) {
+            let mut headers = headers(&[("date", "Sun, 06 Nov 1994 08:49:37 GMT"), ("retry-after", "Sun, 06 Nov 1994 08:49:39 GMT")]);
+            headers.insert(name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+            let _ = retry_after(&headers);
         }
     }
 

@@ -29,7 +29,7 @@
 //! |---|---|---|
 //! | [`Success`](crate::Verdict::Success) | is done | |
 //! | [`Declined`](crate::Verdict::Declined), a permanent failure | is parked at once | +1 |
-//! | a failure, [`InProgress`](crate::Verdict::InProgress), a panic | is tried again after what the upstream asks for plus the backoff, or parked after [`max_attempts`](RelayBuilder::max_attempts) | +1 |
+//! | a failure, [`InProgress`](crate::Verdict::InProgress), a panic of the service or the rules | is tried again after what the upstream asks for plus the backoff, or parked after [`max_attempts`](RelayBuilder::max_attempts) | +1 |
 //! | [`Throttled`](crate::Verdict::Throttled) | waits | |
 //! | a [`Rejection`](crate::Rejection) before sending, such as `CircuitOpen`; not ready in time | waits | |
 //! | a rejection that will never admit it; [`Ignored`](crate::Verdict::Ignored), which is a mistake of the program | is parked at once | |

@@ -9,7 +9,7 @@ use crate::rules::{Failure, Verdict};
 pub(super) enum Heard {
     /// The upstream may have been asked, and this is what the rules say of the result.
     Asked(Verdict),
-    /// The service panicked after it was called.
+    /// The service panicked after it was called, or the rules when they judged its result.
     Panicked,
     /// Our own layers rejected it before it was sent, or the service was not ready in time.
     NotSent {

@@ -15,6 +15,7 @@ use super::plan::{Heard, Next, plan};
 use super::settlement::Settlement;
 use super::shared::Shared;
 use super::store::Store;
+use crate::caught::Caught;
 use crate::error::Rejectable;
 use crate::rules::Classify;
 
@@ -51,7 +52,10 @@ where
     let report = if u64::from(lapses) >= max_lapses {
         Report::new(Heard::Never, format!("its lease ran out {lapses} times in a row, and nobody settled it"))
     } else {
-        deliver(service, &shared.rules, message, started, deadline, stopping).await
+        // Each panic of the service itself has its own end. This is one of the user's rules or error.
+        let delivery = Caught::new(deliver(service, &shared.rules, message, started, deadline, stopping));
+        let unjudged = |panic| Report::new(Heard::Panicked, format!("its result could not be judged: {panic}"));
+        delivery.await.unwrap_or_else(unjudged)
     };
     let next = plan(report.heard, attempts, shared.numbers.max_attempts);
     let (settlement, pause) = shared.settlement(next, attempts, report.reason);

@@ -1,4 +1,5 @@
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tower_service::Service;
 
@@ -56,6 +57,7 @@ where
     type Future = ResponseFuture<S, R, O::Observer>;
 
     /// Ready when the inner service is. The limit is asked when the request is called, so an idle clone takes nothing.
+    /// Whoever is rejected gives back what the inner service gave it; whoever queues holds it until its turn.
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
@@ -65,7 +67,7 @@ where
     fn call(&mut self, request: R) -> Self::Future {
         match self.limit.admit(self.cost.of(&request), self.patience) {
             Admission::Passed => ResponseFuture::passed(self.inner.call(request), self.obey.observer(&self.limit)),
-            Admission::Refused(retry_after) => ResponseFuture::rejected(Rejection::rate_limited(retry_after)),
+            Admission::Refused(retry_after) => self.reject(retry_after),
             Admission::Waits(waiting) => self.call_later(waiting, request),
         }
     }
@@ -73,11 +75,22 @@ where
 
 impl<S, C, O: Observe> RateLimited<S, C, O> {
     #[cold]
+    fn reject<R>(&mut self, retry_after: Option<Duration>) -> ResponseFuture<S, R, O::Observer>
+    where
+        S: Service<R> + Clone,
+    {
+        // The instance that was polled ready may hold what others wait for.
+        self.inner = self.inner.clone();
+        ResponseFuture::rejected(Rejection::rate_limited(retry_after))
+    }
+
+    #[cold]
     fn call_later<R>(&mut self, waiting: Waiting, request: R) -> ResponseFuture<S, R, O::Observer>
     where
         S: Service<R> + Clone,
     {
-        // The instance that was polled ready waits with the request; its clone stays here.
+        // The instance that was polled ready waits with the request, so that it can be sent when it is its turn; its clone
+        // stays here.
         let clone = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, clone);
         ResponseFuture::waiting(waiting, inner, request, self.obey.observer(&self.limit))

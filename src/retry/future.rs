@@ -16,7 +16,7 @@ use super::span;
 use crate::deadline::{Repeating, deadline_in, forget_refusing, refusing_for};
 use crate::error::{Rejectable, Rejection};
 use crate::instance::Pointer;
-use crate::rules::{Classify, Discard, Effect, Failure, Replay, Verdict};
+use crate::rules::{Classify, Discard, Effect, Failure, Replay, Verdict, discard_at_once};
 
 pin_project! {
     /// The response of a [`Retry`](super::Retry): that of the last attempt, or what is known of an earlier one; see the
@@ -135,7 +135,7 @@ where
         result: Result<S::Response, S::Error>,
         verdict: Verdict,
         called: bool,
-        cx: &Context<'_>,
+        cx: &mut Context<'_>,
     ) -> Option<Result<S::Response, S::Error>> {
         let mut this = self.project();
         let (policy, rules) = (this.shared.policy(), this.shared.rules());
@@ -179,7 +179,7 @@ where
             }
         };
         let Some(pause) = pause else {
-            return Some(finish(rules, result, verdict, sent, progress));
+            return Some(finish(rules, result, verdict, sent, progress, cx));
         };
 
         // Attempt -> Between: there is to be another attempt. A response that need not be read is gone before the pause
@@ -266,6 +266,7 @@ fn finish<T, E, R>(
     verdict: Verdict,
     sent: bool,
     progress: &mut Progress<E>,
+    cx: &mut Context<'_>,
 ) -> Result<T, E>
 where
     E: Rejectable,
@@ -290,7 +291,13 @@ where
         let failed = || Rejection::NotApplied { failed: rules.error_type(result.as_ref()).into() };
         let rejection = result.as_ref().err().and_then(Rejectable::rejection).cloned().unwrap_or_else(failed);
         span::stopped_by(&rejection, progress.attempts.count());
-        return progress.into_known(rejection).map_or(result, Err);
+        if let Some(known) = progress.into_known(rejection) {
+            if let Ok(response) = result {
+                discard_at_once(rules, response, cx);
+            }
+            return Err(known);
+        }
+        return result;
     }
     result.map_err(|error| error.with_attempts(progress.attempts))
 }

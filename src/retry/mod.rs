@@ -13,7 +13,9 @@
 //!   [`Jitter::None`](crate::backoff::Jitter) it is the sum of the two.
 //! * No pause begins that would not end before the [`deadline`](crate::deadline()), or would end past `max_elapsed`. Nor one
 //!   that would end while a circuit below, which has just opened, still rejects: with `wait_for_circuit` the pause lasts
-//!   until then, and without it the request ends.
+//!   until then, and without it the request ends. A circuit below a load balancer, for which it is
+//!   [pending](crate::CircuitBreakerLayer::pending_while_open), or below a failover or fallback, says nothing of a further
+//!   attempt, which goes elsewhere.
 //! * Retries are paid from a [`RetryBudget`], on by default, so that an upstream that is down is not sent many times its
 //!   load. The first retry after a failure that cost the upstream nothing ([`Failure::free`](crate::Failure)) is not.
 //! * Permanent failures, what was [`Declined`](crate::Verdict::Declined), and mistakes of the caller are never repeated.

@@ -48,6 +48,13 @@ where
     }
 }
 
+/// Discards a response that is not returned where the request ends, as far as that takes no waiting.
+pub(crate) fn discard_at_once<T>(rules: &impl Discard<T>, response: T, cx: &mut Context<'_>) {
+    if let Some(mut discarding) = rules.discard(response) {
+        _ = Pin::new(&mut discarding).poll(cx);
+    }
+}
+
 /// What remains to be done with a discarded response, such as reading its body to the end.
 ///
 /// Dropped before it is ready, it drops the response.

@@ -49,6 +49,7 @@ mod verdict;
 mod with;
 
 pub use classify::Classify;
+pub(crate) use discard::discard_at_once;
 pub use discard::{Discard, Discarding};
 pub use errors_only::ErrorsOnly;
 pub use replay::{Idempotency, Repeat, Replay};

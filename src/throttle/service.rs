@@ -49,6 +49,10 @@ where
     type Error = S::Error;
     type Future = ResponseFuture<S::Future, R>;
 
+    /// Ready when the inner service is.
+    ///
+    /// A service that was polled ready and is then rejected keeps what its inner service gave it, such as a permit, for its
+    /// next call; drop it if there is to be none.
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)

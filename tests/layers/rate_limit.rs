@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::support::{Log, millis, secs, starved_at_first};
 use tokio::time::{Instant, advance, sleep};
 use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task};
+use tower::limit::ConcurrencyLimit;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use windbreak::rate_limit::{Obey, Rate, RateLimit, UpstreamLimit};
 use windbreak::{RateLimitLayer, Rejection, TimeoutLayer};
@@ -431,4 +432,14 @@ fn to_queue_panics_without_a_runtime() {
     let client = client(&RateLimitLayer::new(rate(secs(3600), 1)).max_wait(Duration::MAX), &Log::default());
     assert_ready_ok!(call(&client).poll());
     let _ = call(&client).poll();
+}
+
+/// Such as a permit of an inner limit, which an idle clone would keep from all others.
+#[tokio::test(start_paused = true)]
+async fn a_rejected_request_leaves_the_readiness_of_the_inner_service_to_others() {
+    let inner = ConcurrencyLimit::new(Upstream(Log::default()), 1);
+    let mut limited = RateLimitLayer::new(rate(secs(1), 1)).layer(inner.clone());
+    assert_ready_ok!(task::spawn(limited.ready().await.unwrap().call(1)).poll());
+    assert!(assert_ready_err!(task::spawn(limited.ready().await.unwrap().call(1)).poll()).rejection().is_some());
+    assert!(task::spawn(inner.clone().ready()).poll().is_ready());
 }

@@ -1,7 +1,7 @@
 //! A further attempt that our own layers reject.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -9,7 +9,9 @@ use tokio::time::{Instant, sleep};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use windbreak::backoff::{Backoff, Jitter};
 use windbreak::retry::{RetryBudget, RetryPolicyBuilder};
-use windbreak::rules::{Classify, ErrorsOnly, Idempotency, RulesFn, WithIdempotency, rules_fn};
+use windbreak::rules::{
+    Classify, Discard, Discarding, ErrorsOnly, Idempotency, Repeat, Replay, RulesFn, WithIdempotency, rules_fn,
+};
 use windbreak::{
     Circuit, CircuitBreakerLayer, Effect, Failure, Rejection, RetryLayer, RetryPolicy, TimeoutLayer, Verdict,
 };
@@ -198,6 +200,52 @@ async fn an_attempt_without_effect_does_not_hide_one_that_may_have_had_one() {
     let layer = RetryLayer::new(eager().max_attempts(2).build().unwrap(), rules(Idempotency::Safe));
     let upstream = scripted([Err(Error::Service("reset")), refused()], &Log::default());
     assert_eq!(layer.layer(upstream).oneshot(()).await.unwrap_err().into_service(), Ok("refused"));
+}
+
+/// Rules that note which responses were discarded.
+#[derive(Clone, Default)]
+struct Collecting(Arc<Mutex<Vec<&'static str>>>);
+
+impl Classify<&'static str, Error> for Collecting {
+    fn classify(&self, result: Result<&&'static str, &Error>) -> Verdict {
+        rules(Idempotency::Keyed).classify(result)
+    }
+}
+
+impl Repeat<()> for Collecting {
+    fn idempotency(&self, (): &()) -> Idempotency {
+        Idempotency::Keyed
+    }
+}
+
+impl Replay<()> for Collecting {
+    fn copy(&self, (): &()) -> Option<()> {
+        Some(())
+    }
+}
+
+impl Discard<&'static str> for Collecting {
+    fn discard(&self, response: &'static str) -> Option<Discarding> {
+        let discarded = Arc::clone(&self.0);
+        Some(Discarding::new(async move { discarded.lock().expect("no test panics with it").push(response) }))
+    }
+}
+
+/// Else its connection would be closed, as that of the attempts before it is not.
+#[tokio::test(start_paused = true)]
+async fn a_last_response_is_discarded_where_what_is_known_of_an_earlier_attempt_is_returned() {
+    let idle = "busy, and did nothing";
+    for (first, last, discarded) in [
+        (Err(Error::Service("reset")), Ok(idle), &[idle][..]),
+        (Ok("busy"), Ok(idle), &["busy", idle]),
+        (Ok("busy"), Err(Error::Service("refused")), &["busy"]),
+        (Ok("busy"), Ok("well"), &["busy"]),
+    ] {
+        let rules = Collecting::default();
+        let layer = RetryLayer::new(eager().max_attempts(2).build().unwrap(), rules.clone());
+        let result = layer.layer(scripted([first, last.clone()], &Log::default())).oneshot(()).await;
+        assert_eq!((result.is_ok(), &**rules.0.lock().unwrap()), (last == Ok("well"), discarded));
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,12 +1,14 @@
 //! Each way in which a delivery can end.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
-use windbreak::Rejection;
-use windbreak::outbox::{MemoryStore, State};
+use windbreak::outbox::{MemoryStore, Relay, State};
+use windbreak::rules::Classify;
+use windbreak::{Rejection, Verdict};
 
-use super::helpers::{Act, Upstream, attempts, insert, relay, states};
+use super::helpers::{Act, Fault, Upstream, attempts, insert, relay, rules, states};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -83,4 +85,41 @@ async fn a_message_is_parked_with_its_last_reason_once_its_attempts_are_used_up(
     assert_eq!(upstream.calls(), ["a/1"; 4]);
     assert_eq!((states(&store), attempts(&store)), (vec![parked("_OTHER: reset"), State::Waiting], vec![3, 0]));
     assert_eq!((handle.retried(), handle.waited(), handle.parked(), handle.delivered()), (2, 1, 1, 0));
+}
+
+/// Rules with a mistake in one of their functions.
+struct Broken {
+    classify: bool,
+}
+
+impl Classify<Verdict, Fault> for Broken {
+    fn classify(&self, result: Result<&Verdict, &Fault>) -> Verdict {
+        assert!(!self.classify, "no such status");
+        rules().classify(result)
+    }
+
+    fn error_type(&self, _: Result<&Verdict, &Fault>) -> Cow<'static, str> {
+        panic!("no such word")
+    }
+}
+
+/// What was sent may have arrived, and nobody knows: it is sent again, but not for ever, and not without a reason.
+#[tokio::test(start_paused = true)]
+async fn a_panic_of_the_rules_is_an_attempt_that_failed() {
+    for (classify, act, reason) in
+        [(true, Act::Ok, "no such status"), (true, Act::Fail, "no such status"), (false, Act::Fail, "no such word")]
+    {
+        let (store, upstream) = (MemoryStore::new(), Upstream::with(std::iter::repeat_n(act, 4)));
+        insert(&store, &["a/1", "b/1"]).await;
+        let relay = Relay::builder("test", store.clone(), upstream.clone(), Broken { classify })
+            .topics_at_once(1)
+            .max_attempts(2)
+            .backoff(SECOND)
+            .build()
+            .unwrap();
+        let handle = relay.handle();
+        relay.run(sleep(10 * SECOND)).await;
+        assert_eq!(states(&store)[0], parked(&format!("its result could not be judged: {reason}")));
+        assert_eq!((attempts(&store)[0], handle.parked() + handle.delivered()), (2, 2), "and so is the other");
+    }
 }

@@ -8,6 +8,6 @@ mod settle;
 
 pub use event::Event;
 pub use news::News;
-pub use order::{Key, NewOrder, Order, State, Why};
+pub use order::{Key, NewOrder, Order, State, Why, is_id};
 pub use provider::Provider;
 pub use settle::{Decision, decide};

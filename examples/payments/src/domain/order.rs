@@ -18,7 +18,8 @@ pub struct NewOrder {
 /// The longest id, and the longest name of a customer: both stand in keys, URLs and events.
 const MAX_ID: usize = 64;
 
-fn is_id(text: &str) -> bool {
+/// Whether it can be the id of an order.
+pub fn is_id(text: &str) -> bool {
     (1..=MAX_ID).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 

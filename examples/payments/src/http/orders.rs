@@ -5,7 +5,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::app::App;
-use crate::domain::{NewOrder, Order, Provider};
+use crate::domain::{NewOrder, Order, Provider, is_id};
 use crate::gateway::Wire;
 use crate::service::Reply;
 use crate::storage::{Storage, StorageError};
@@ -52,6 +52,10 @@ fn shown(order: &Order) -> Value {
 
 /// `GET /orders/{id}`: the order and its history.
 pub(super) async fn show<W: Wire, S: Storage>(State(app): State<App<W, S>>, Path(id): Path<String>) -> Response {
+    if !is_id(&id) {
+        // PostgreSQL takes no text with a zero byte in it.
+        return StatusCode::NOT_FOUND.into_response();
+    }
     let storage = app.shop.storage();
     let read = async { Ok::<_, StorageError>((storage.order(&id).await?, storage.history(&id).await?)) };
     match read.await {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use payments::domain::{Key, NewOrder, News, Provider, State};
 use payments::gateway::{Answer, Charge};
+use payments::http::{Serve, serve};
 use payments::provider::Condition;
 use payments::service::{Heard, Reply};
 use payments::storage::{Change, Journal, Postgres, Sqlite, Storage, StorageError};
@@ -19,6 +20,7 @@ facts![
     a_callback_waits_for_a_provider_that_does_not_say,
     a_callback_before_the_answer_is_applied_once,
     an_order_that_is_not_valid_is_refused_by_its_field,
+    an_order_whose_id_can_be_none_is_not_found,
 ];
 
 async fn a_callback_that_nobody_can_read_is_rejected_and_recorded<S: Storage>(storage: S) {
@@ -163,6 +165,49 @@ async fn an_order_that_is_not_valid_is_refused_by_its_field<S: Storage>(storage:
         assert!(matches!(&reply, Reply::Invalid(what) if what.contains(expected)), "{reply:?}");
     }
     assert_eq!(storage.orders().await, Ok(vec![]));
+}
+
+/// A database may refuse to look for such a text at all.
+async fn an_order_whose_id_can_be_none_is_not_found<S: Storage>(storage: S) {
+    let stage = Stage::new(storage.clone()).await;
+    stage.shop.place(new_order("a")).await;
+    let listen = payments::net::listener().await.unwrap().local_addr().unwrap();
+    let nobody = format!("http://{listen}/nobody");
+    let serving = Serve {
+        listen,
+        providers: [nobody.clone(), nobody.clone()],
+        events: nobody,
+        numbers: numbers(),
+        is_naive: true,
+    };
+    let serving = tokio::spawn(serve(storage, serving, std::future::pending()));
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let status = async |id: &str| {
+        let url = format!("http://{listen}/orders/{id}");
+        let mut tries = 0;
+        loop {
+            match client.get(&url).send().await {
+                Ok(response) => return response.status().as_u16(),
+                Err(error) if tries == 100 => panic!("{error}"),
+                Err(_) => tries += 1,
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    assert_eq!(status("a").await, 200);
+    for (id, expected) in [
+        ("%00", 404),
+        ("a%00", 404),
+        ("%ff", 400),
+        ("a%c3", 400),
+        ("%f0%9f%92%b0", 404),
+        ("a'%20OR%20'a'='a", 404),
+        ("a%2fb", 404),
+        (&"a".repeat(20_000), 404),
+    ] {
+        assert_eq!(status(id).await, expected, "{}", &id[..id.len().min(40)]);
+    }
+    serving.abort();
 }
 
 /// Nothing is sent that could not be written down, and the client is told why.
