@@ -93,3 +93,16 @@ async fn a_claim_returns_what_it_must_whichever_way_it_looks() {
         assert_eq!(claimed, expected, "{name}");
     }
 }
+
+#[tokio::test]
+async fn a_file_without_the_index_of_what_waits_works_and_gets_it_when_it_is_opened() {
+    let folder = Folder::new();
+    let (store, connection) = (folder.store(), folder.connection());
+    connection.execute_batch("DROP INDEX outbox_messages_waiting").unwrap();
+    fill(&connection, "'a', 'waiting', -9", 1_000);
+    let claimed = store.claim(10, Duration::from_secs(60), ParkedHead::Blocks).await.unwrap();
+    assert_eq!(claimed[0].message.id, "1");
+    drop(folder.store());
+    let sql = "SELECT count(*) FROM sqlite_schema WHERE name = 'outbox_messages_waiting'";
+    assert_eq!(connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap(), 1);
+}
