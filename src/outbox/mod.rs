@@ -51,8 +51,9 @@
 //!
 //! # Stores
 //!
-//! Topics are meant to be many and short, such as one for each order. A claim passes over each due message that waits behind
-//! another of its topic: where 100,000 wait in one single topic, a claim takes a second.
+//! A claim costs about the same whatever waits, in one topic or in many. In a database it grows only where more than a hundred of
+//! the longest due are held up by others of their topics, and more than a thousand topics have messages waiting: see
+//! [`sqlite`] and [`postgres`].
 //!
 //! [`MemoryStore`] is for tests in paused time. `windbreak-sqlite` and `windbreak-postgres` are crates of their own; their
 //! schema and statements are in [`sqlite`] and [`postgres`]. Whoever writes another one runs [`check`] on it.

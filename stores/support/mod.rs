@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test crate uses some of it")]
 
+pub(crate) mod backlog;
 pub(crate) mod killed;
 pub(crate) mod upstream;
 

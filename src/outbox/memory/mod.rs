@@ -1,7 +1,9 @@
 //! A store without a database.
 
+mod heads;
 mod ledger;
+mod rows;
 mod store;
 
-pub use ledger::State;
+pub use rows::State;
 pub use store::MemoryStore;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::ledger::{Ledger, State};
+use super::ledger::Ledger;
+use super::rows::State;
 use crate::outbox::claim::{Claim, Claimed, Lease};
 use crate::outbox::error::StoreError;
 use crate::outbox::message::Message;

@@ -185,3 +185,72 @@ proptest! {
         }
     }
 }
+
+/// How many rows are looked at by a claim of four, and for the next due, where `waiting` are as `shape` makes them.
+fn looked_at(waiting: u64, shape: fn(&mut Ledger, u64, Instant)) -> (usize, usize) {
+    let (now, lease) = (Instant::now(), Duration::from_secs(60));
+    let mut ledger = Ledger::default();
+    shape(&mut ledger, waiting, now);
+    let mut most = (0, 0);
+    for parked in [ParkedHead::Blocks, ParkedHead::IsSteppedOver] {
+        ledger.rows.looked_at.set(0);
+        ledger.claim(4, lease, parked, now);
+        most.0 = most.0.max(ledger.rows.looked_at.replace(0));
+        ledger.next_due(parked, now);
+        most.1 = most.1.max(ledger.rows.looked_at.replace(0));
+    }
+    most
+}
+
+fn insert(ledger: &mut Ledger, topic: u64, due_in: Duration, now: Instant) {
+    let message = Message::new(format!("m{}", ledger.next)).topic(topic.to_string()).due_in(due_in);
+    assert!(ledger.insert(&message, now));
+}
+
+/// All that can be, under a lease that lasts; and, where they are to be `parked`, set aside.
+fn claim_all(ledger: &mut Ledger, is_parked: bool, now: Instant) {
+    for claimed in ledger.claim(usize::MAX, Duration::from_secs(60), ParkedHead::IsSteppedOver, now) {
+        if is_parked {
+            let settlement = Settlement::Parked { attempts: 1, reason: String::new() };
+            assert_eq!(ledger.settle(&claimed.claim, &settlement, now), Lease::Held);
+        }
+    }
+}
+
+#[test]
+fn a_claim_looks_at_no_more_rows_than_it_takes_whatever_waits() {
+    type Shape = (&'static str, fn(&mut Ledger, u64, Instant));
+    let shapes: [Shape; 6] = [
+        ("a topic each", |ledger, waiting, now| {
+            (0..waiting).for_each(|topic| insert(ledger, topic, Duration::ZERO, now));
+        }),
+        ("one topic", |ledger, waiting, now| (0..waiting).for_each(|_| insert(ledger, 0, Duration::ZERO, now))),
+        ("half leased", |ledger, waiting, now| {
+            (0..waiting / 2).for_each(|topic| insert(ledger, topic, Duration::ZERO, now));
+            claim_all(ledger, false, now);
+            (0..waiting).for_each(|topic| insert(ledger, topic, Duration::ZERO, now));
+        }),
+        ("half parked", |ledger, waiting, now| {
+            (0..waiting / 2).for_each(|topic| insert(ledger, topic, Duration::ZERO, now));
+            claim_all(ledger, true, now);
+            (0..waiting).for_each(|topic| insert(ledger, topic, Duration::ZERO, now));
+        }),
+        ("half of one topic parked", |ledger, waiting, now| {
+            for _ in 0..waiting / 2 {
+                insert(ledger, 0, Duration::ZERO, now);
+                claim_all(ledger, true, now);
+            }
+            (0..waiting / 2).for_each(|_| insert(ledger, 0, Duration::ZERO, now));
+        }),
+        ("half later", |ledger, waiting, now| {
+            (0..waiting / 2).for_each(|topic| insert(ledger, topic, Duration::from_secs(60), now));
+            (0..waiting).for_each(|topic| insert(ledger, topic, Duration::ZERO, now));
+        }),
+    ];
+    for (name, shape) in shapes {
+        for waiting in [20, 2_000] {
+            let (by_claim, by_next_due) = looked_at(waiting, shape);
+            assert!(by_claim <= 8 && by_next_due <= 1, "{name}, {waiting}: {by_claim} and {by_next_due} rows");
+        }
+    }
+}

@@ -5,6 +5,7 @@
 mod support;
 
 mod conformance;
+mod cost;
 mod failing;
 mod killed;
 mod listening;

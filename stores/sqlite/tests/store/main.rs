@@ -4,6 +4,7 @@
 mod support;
 
 mod conformance;
+mod cost;
 mod failing;
 mod files;
 mod killed;

@@ -89,3 +89,24 @@ async fn the_database_refuses_a_second_message_of_a_topic_in_flight() {
     let error = folder.connection().execute("UPDATE outbox_messages SET state = 'claimed'", []).unwrap_err();
     assert!(error.to_string().contains("UNIQUE constraint failed"), "{error}");
 }
+
+/// What is not written is not synced either: the log is as it was, and the file's lock is not asked for.
+#[tokio::test]
+async fn a_claim_that_finds_nothing_writes_nothing_and_waits_for_no_lock() {
+    let folder = Folder::new();
+    let connection = folder.connection();
+    connection.busy_timeout(Duration::ZERO).unwrap();
+    let store = SqliteStore::new(connection).unwrap();
+    store.insert(&message("a/1")).await.unwrap();
+    store.insert(&message("a/2")).await.unwrap();
+    store.insert(&message("b/1").due_in(Duration::from_secs(60))).await.unwrap();
+    assert_eq!(claim(&store).await.len(), 1);
+
+    let writer = folder.connection();
+    writer.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let log = || std::fs::read(folder.path().join("outbox.db-wal")).unwrap();
+    let before = log();
+    assert_eq!(claim(&store).await, []);
+    assert_eq!(claim(&store.queue("empty")).await, []);
+    assert!(before == log(), "the log has changed");
+}
