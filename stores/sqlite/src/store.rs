@@ -84,7 +84,7 @@ impl Store for SqliteStore {
             if next_due(connection, queue, parked)? != Some(Duration::ZERO) {
                 return Ok(Vec::new());
             }
-            let mut statement = connection.prepare(CLAIM).map_err(StoreError::failed)?;
+            let mut statement = connection.prepare_cached(CLAIM).map_err(StoreError::failed)?;
             let numbers = params![queue, count(limit), millis(lease), steps_over(parked)];
             let rows = statement.query_map(numbers, claimed).map_err(StoreError::failed)?;
             rows.collect::<Result<_, _>>().map_err(StoreError::failed)
@@ -114,7 +114,7 @@ impl Store for SqliteStore {
 
     async fn parked(&self, offset: usize, limit: usize) -> Result<Vec<Parked>, StoreError> {
         self.run(move |connection, queue| {
-            let mut statement = connection.prepare(PARKED).map_err(StoreError::failed)?;
+            let mut statement = connection.prepare_cached(PARKED).map_err(StoreError::failed)?;
             let parked = |row: &Row<'_>| Ok(Parked::new(message(row)?, row.get::<_, String>(4)?));
             let rows =
                 statement.query_map(params![queue, count(limit), count(offset)], parked).map_err(StoreError::failed)?;
@@ -151,7 +151,7 @@ fn insert(connection: &Connection, queue: &str, message: &Message) -> Result<(),
 }
 
 fn next_due(connection: &Connection, queue: &str, parked: ParkedHead) -> Result<Option<Duration>, StoreError> {
-    let mut statement = connection.prepare(NEXT_DUE).map_err(StoreError::failed)?;
+    let mut statement = connection.prepare_cached(NEXT_DUE).map_err(StoreError::failed)?;
     let due = statement.query_row(params![queue, steps_over(parked)], |row| row.get::<_, i64>(0));
     let due = due.optional().map_err(StoreError::failed)?;
     Ok(due.map(|due| Duration::from_millis(u64::try_from(due).unwrap_or_default())))
@@ -159,7 +159,7 @@ fn next_due(connection: &Connection, queue: &str, parked: ParkedHead) -> Result<
 
 /// How many rows `sql` changed.
 fn change(connection: &Connection, sql: &str, values: &[&dyn rusqlite::ToSql]) -> Result<usize, StoreError> {
-    connection.prepare(sql).and_then(|mut statement| statement.execute(values)).map_err(StoreError::failed)
+    connection.prepare_cached(sql).and_then(|mut statement| statement.execute(values)).map_err(StoreError::failed)
 }
 
 fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
