@@ -14,9 +14,9 @@ const BOUNDS: [(&str, &str, f64); 10] = [
     ("each layer", "timeout", 155.0),
     ("each layer", "retry", 120.0),
     ("each layer", "bulkhead", 102.0),
-    ("layers", "windbreak, five", 530.0),
-    ("layers, polled by hand", "windbreak, five", 520.0),
-    ("layers over `http` types", "windbreak, five", 3200.0),
+    ("layers", "windbreak, five", 550.0),
+    ("layers, polled by hand", "windbreak, five", 540.0),
+    ("layers over `http` types", "windbreak, five", 3300.0),
 ];
 
 /// Prints what is above its bound.
