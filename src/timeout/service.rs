@@ -26,17 +26,6 @@ impl<S> Timeout<S> {
 
 service_accessors!(Timeout<S>);
 
-impl<S> Timeout<S> {
-    #[inline(always)]
-    fn call_until<R>(&mut self, deadline: Option<Instant>, request: R) -> ResponseFuture<S::Future>
-    where
-        S: Service<R>,
-    {
-        let _scope = Scope::of_call(deadline);
-        ResponseFuture::new(self.inner.call(request), self.limit, deadline, self.place)
-    }
-}
-
 impl<S, R> Service<R> for Timeout<S>
 where
     S: Service<R>,
@@ -54,19 +43,19 @@ where
 
     #[inline(always)]
     fn call(&mut self, request: R) -> Self::Future {
-        match self.place {
-            Place::Alone => self.call_until(end_of(self.limit), request),
+        let (deadline, _called) = match self.place {
+            Place::Alone => (end_of(self.limit), None),
             Place::AroundAttempts => {
                 let now = (self.limit != Duration::MAX).then(Instant::now);
-                let _called = Called::at(now);
-                self.call_until(now.and_then(|now| end_after(now, self.limit)), request)
+                (now.and_then(|now| end_after(now, self.limit)), Some(Called::at(now)))
             }
-            Place::OneAttempt => {
-                let called = Called::take();
-                let deadline = called.map_or_else(|| end_of(self.limit), |called| end_after(called, self.limit));
-                self.call_until(deadline, request)
-            }
-        }
+            Place::OneAttempt => match Called::take() {
+                Some(called) => (end_after(called, self.limit), None),
+                None => (end_of(self.limit), None),
+            },
+        };
+        let _scope = Scope::of_call(deadline);
+        ResponseFuture::new(self.inner.call(request), self.limit, deadline, self.place)
     }
 }
 
