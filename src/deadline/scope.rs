@@ -93,6 +93,11 @@ pub(crate) fn deadline_in(cx: &Context<'_>) -> Option<Instant> {
 /// When `limit` from now is over; `None` if no timer can wait for that.
 #[inline]
 pub(crate) fn end_of(limit: Duration) -> Option<Instant> {
+    if limit > COUNTABLE { end_of_age(limit) } else { Instant::now().checked_add(limit) }
+}
+
+#[cold]
+fn end_of_age(limit: Duration) -> Option<Instant> {
     // No limit at all: that need not be asked of the clock.
     if limit == Duration::MAX { None } else { end_after(Instant::now(), limit) }
 }
@@ -100,12 +105,7 @@ pub(crate) fn end_of(limit: Duration) -> Option<Instant> {
 /// When `limit` from `start` is over; `None` if no timer can wait for that.
 #[inline]
 pub(crate) fn end_after(start: Instant, limit: Duration) -> Option<Instant> {
-    if limit > COUNTABLE { end_of_age(start, limit) } else { start.checked_add(limit) }
-}
-
-#[cold]
-fn end_of_age(start: Instant, limit: Duration) -> Option<Instant> {
-    start.checked_add(limit).filter(|end| end.checked_add(TICK).is_some())
+    start.checked_add(limit).filter(|end| limit <= COUNTABLE || end.checked_add(TICK).is_some())
 }
 
 impl Current {

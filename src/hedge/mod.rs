@@ -13,7 +13,8 @@
 //! - **When?** After a given delay, or after one that follows what first attempts take, so that a given share of them is
 //!   hedged ([`extra_load`](HedgeLayer::extra_load)). An attempt that was dropped or failed counts as one that was
 //!   still running when it ended; otherwise the delay would drift down. Not if the budget refuses, and not if the
-//!   hedge could not end before the [deadline](crate::deadline()): a learned delay knows the median of the attempts, a given one the fastest hedge so far.
+//!   hedge could not end before the [deadline](crate::deadline()): a learned delay knows the median of the attempts, a
+//!   given one the fastest hedge so far.
 //! - **Which result?** The first `Success` or `Declined`. A failure of the first attempt before the delay is returned at once:
 //!   it is the retry's business, which stands below. If one fails later, the others decide; if all fail, the result is that
 //!   of the first attempt. If that certainly had no effect, or is ignored, and a hedge may have had one, it is the hedge's,

@@ -170,6 +170,7 @@ mod error;
 mod handle;
 mod memory;
 mod message;
+mod next;
 mod numbers;
 mod parked;
 mod plan;

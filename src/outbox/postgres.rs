@@ -32,37 +32,7 @@
 //! table is large and must be written to meanwhile, `CREATE INDEX CONCURRENTLY` first. No row is changed; until then all is
 //! claimed as well, only slower.
 
-/// Whether nothing holds up the waiting message `m`. `$1` is the queue, `steps_over` whether parked messages are stepped over.
-///
-/// It is a `CASE`, so that it is asked of one message after the other until there are enough, and what costs least comes first:
-/// as conditions of their own they become joins over everything that waits.
-macro_rules! is_next {
-    ($m:literal, $steps_over:literal) => {
-        concat!(
-            $m,
-            ".place = CASE
-        WHEN EXISTS (
-            SELECT 1 FROM outbox_messages AS o
-            WHERE o.queue = $1 AND o.topic = ",
-            $m,
-            ".topic AND o.state = 'claimed') THEN NULL
-        WHEN ",
-            $steps_over,
-            " THEN (
-            SELECT o.place FROM outbox_messages AS o
-            WHERE o.queue = $1 AND o.topic = ",
-            $m,
-            ".topic AND o.state = 'waiting'
-            ORDER BY o.topic, o.place LIMIT 1)
-        ELSE (
-            SELECT o.place FROM outbox_messages AS o
-            WHERE o.queue = $1 AND o.topic = ",
-            $m,
-            ".topic AND o.state <> 'done'
-            ORDER BY o.topic, o.place LIMIT 1) END"
-        )
-    };
-}
+use super::next::is_next;
 
 /// The first waiting message of each topic, one after the other, up to a thousand, if `condition` holds.
 macro_rules! heads {
@@ -140,7 +110,7 @@ ready AS MATERIALIZED (
       AND (m.due, m.place) <= (coalesce((SELECT due FROM bound), statement_timestamp()),
                                coalesce((SELECT place FROM bound), 9223372036854775807))
       AND ",
-    is_next!("m", "$4"),
+    is_next!("$1", "m", "$4"),
     "
     ORDER BY m.due, m.place LIMIT $2
     FOR UPDATE OF m SKIP LOCKED),
@@ -157,7 +127,7 @@ far AS (
         SELECT heads.row FROM heads
         WHERE (SELECT count(*) FROM heads) < 1000 AND heads.due <= statement_timestamp()
           AND ",
-    is_next!("heads", "$4"),
+    is_next!("$1", "heads", "$4"),
     "))
     ORDER BY m.due, m.place LIMIT $2
     FOR UPDATE OF m SKIP LOCKED),
@@ -166,7 +136,7 @@ rest AS (
     WHERE (SELECT count(*) FROM heads) = 1000
       AND m.queue = $1 AND m.state = 'waiting' AND m.due <= statement_timestamp()
       AND ",
-    is_next!("m", "$4"),
+    is_next!("$1", "m", "$4"),
     "
     ORDER BY m.due, m.place LIMIT $2
     FOR UPDATE OF m SKIP LOCKED),
@@ -207,7 +177,7 @@ ready AS MATERIALIZED (
       AND (m.due, m.place) <= (coalesce((SELECT due FROM bound), 'infinity'),
                                coalesce((SELECT place FROM bound), 9223372036854775807))
       AND ",
-    is_next!("m", "$2"),
+    is_next!("$1", "m", "$2"),
     "
     ORDER BY m.due, m.place LIMIT 1),
 ",
@@ -223,14 +193,14 @@ SELECT greatest(0, extract(epoch FROM next.due - statement_timestamp()))::float8
     SELECT heads.due FROM heads
     WHERE (SELECT count(*) FROM heads) < 1000
       AND ",
-    is_next!("heads", "$2"),
+    is_next!("$1", "heads", "$2"),
     "
     UNION ALL
     (SELECT m.due FROM outbox_messages AS m
      WHERE (SELECT count(*) FROM heads) = 1000
        AND m.queue = $1 AND m.state = 'waiting'
        AND ",
-    is_next!("m", "$2"),
+    is_next!("$1", "m", "$2"),
     "
      ORDER BY m.due, m.place LIMIT 1)
 ) AS next ORDER BY next.due LIMIT 1"

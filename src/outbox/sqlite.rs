@@ -33,34 +33,7 @@
 //!
 //! [`SqliteStore::open`]: https://docs.rs/windbreak-sqlite/latest/windbreak_sqlite/struct.SqliteStore.html#method.open
 
-/// Whether nothing holds up the waiting message `m`. `?1` is the queue, `steps_over` whether parked messages are stepped over.
-macro_rules! is_next {
-    ($m:literal, $steps_over:literal) => {
-        concat!(
-            $m,
-            ".place = CASE
-        WHEN EXISTS (
-            SELECT 1 FROM outbox_messages AS o
-            WHERE o.queue = ?1 AND o.topic = ",
-            $m,
-            ".topic AND o.state = 'claimed') THEN NULL
-        WHEN ",
-            $steps_over,
-            " THEN (
-            SELECT o.place FROM outbox_messages AS o
-            WHERE o.queue = ?1 AND o.topic = ",
-            $m,
-            ".topic AND o.state = 'waiting'
-            ORDER BY o.topic, o.place LIMIT 1)
-        ELSE (
-            SELECT o.place FROM outbox_messages AS o
-            WHERE o.queue = ?1 AND o.topic = ",
-            $m,
-            ".topic AND o.state <> 'done'
-            ORDER BY o.topic, o.place LIMIT 1) END"
-        )
-    };
-}
+use super::next::is_next;
 
 /// The first waiting message of each topic, one after the other, up to a thousand, if `condition` holds.
 macro_rules! heads {
@@ -128,7 +101,7 @@ ready (place, due) AS MATERIALIZED (
       AND (m.due, m.place) <= (coalesce((SELECT due FROM bound), CAST(unixepoch('subsec') * 1000 AS INTEGER)),
                                coalesce((SELECT place FROM bound), 9223372036854775807))
       AND ",
-    is_next!("m", "?4"),
+    is_next!("?1", "m", "?4"),
     "
     ORDER BY m.due, m.place LIMIT ?2),
 ",
@@ -152,13 +125,13 @@ WHERE place IN (
         UNION SELECT m.place, m.due FROM heads CROSS JOIN outbox_messages AS m ON m.place = heads.place
             WHERE (SELECT count(*) FROM heads) < 1000 AND m.due <= CAST(unixepoch('subsec') * 1000 AS INTEGER)
               AND ",
-    is_next!("m", "?4"),
+    is_next!("?1", "m", "?4"),
     "
         UNION SELECT place, due FROM (
             SELECT m.place, m.due FROM outbox_messages AS m
             WHERE m.queue = ?1 AND m.state = 'waiting' AND m.due <= CAST(unixepoch('subsec') * 1000 AS INTEGER)
               AND ",
-    is_next!("m", "?4"),
+    is_next!("?1", "m", "?4"),
     "
             ORDER BY m.due, m.place LIMIT iif((SELECT count(*) FROM heads) = 1000, ?2, 0)))
     ORDER BY due, place LIMIT ?2)
@@ -188,7 +161,7 @@ ready (due) AS MATERIALIZED (
       AND (m.due, m.place) <= (coalesce((SELECT due FROM bound), 9223372036854775807),
                                coalesce((SELECT place FROM bound), 9223372036854775807))
       AND ",
-    is_next!("m", "?2"),
+    is_next!("?1", "m", "?2"),
     "
     ORDER BY m.due, m.place LIMIT 1),
 ",
@@ -201,13 +174,13 @@ SELECT max(0, due - CAST(unixepoch('subsec') * 1000 AS INTEGER)) FROM (
     UNION ALL SELECT m.due FROM heads CROSS JOIN outbox_messages AS m ON m.place = heads.place
         WHERE (SELECT count(*) FROM heads) < 1000
           AND ",
-    is_next!("m", "?2"),
+    is_next!("?1", "m", "?2"),
     "
     UNION ALL SELECT due FROM (
         SELECT m.due FROM outbox_messages AS m
         WHERE m.queue = ?1 AND m.state = 'waiting'
           AND ",
-    is_next!("m", "?2"),
+    is_next!("?1", "m", "?2"),
     "
         ORDER BY m.due, m.place LIMIT (SELECT count(*) FROM heads) = 1000))
 ORDER BY due LIMIT 1"
